@@ -1,0 +1,274 @@
+"""Campaign: from guarantees and cases to runs, each run once for all the guarantees that share its recipe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from optlab.guarantee import Case, Control, Guarantee
+from optlab.methods import Method
+from optlab.problems.errors import AssumptionError, OptlabError
+from optlab.problems.pool import pool
+from optlab.quantities import MissingQuantity, Quantities
+from optlab.rng import Stream
+from optlab.running import Reader, Trace, as_start, drive, recorded_indices
+
+from . import expectation
+from .judge import Judgement, judge, worst
+from .statistics import DEFAULT_REPLICATES
+from .verdict import ControlSeen, Verdict
+
+SEED = 20_260_101  # noise seeds are SEED + 0, 1, 2, ...; problem families draw from their own generator (FAMILY_SEED)
+FAMILY_SEED = 7
+STARTS = 4  # starts of a deterministic check, one batch
+POINTS = 24  # indices judged on a sampled run (the failure probability is split over them)
+VACUOUS = 1e-3  # a bound that nothing comes nearer than this proves nothing
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a verdict may cost."""
+
+    steps: int = 200
+    replicates: int = DEFAULT_REPLICATES
+    horizons: int = 2  # how many of a guarantee's horizons
+    cases: int = 3  # pool problems a guarantee, at most
+    failure: float = 1e-6
+
+
+QUICK = Budget()
+FULL = Budget(steps=1000, replicates=4 * DEFAULT_REPLICATES, horizons=99, cases=99)
+
+
+@dataclass
+class Job:
+    """One run: a guarantee's recipe on a case (or a control's sabotage of it)."""
+
+    guarantee: Guarantee
+    case: Case
+    method: Method
+    params: dict[str, Any]
+    quantities: Quantities
+    x0: Any
+    steps: int
+    given: Any = None
+    note: str = ""
+    judgement: Judgement | None = None
+    evidence: str = ""
+    replicates: int = 1
+    seconds: float = 0.0
+    trace: Trace | None = field(default=None, repr=False)
+
+    @property
+    def sampled(self) -> bool:
+        return self.method.random
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Jobs with the same key are the same run."""
+        params = tuple(sorted((n, id(v) if callable(v) or isinstance(v, np.ndarray) else repr(v))
+                              for n, v in self.params.items()))
+        return (id(self.case.problem), id(self.given), id(self.x0), self.steps, self.replicates, params,
+                self.method.name, self.guarantee.mode == "pointwise")
+
+
+def cases_of(g: Guarantee, method: Method, budget: Budget, problem: Any = None, x0: Any = None,
+             family: Any = None) -> list[Case]:
+    """The cases a guarantee is checked on: the user's problem, its own family, or the pool by its assumptions."""
+    if problem is not None:
+        problem.require(*g.assumes, who=f"{method.name} ({g.source})")
+        method.require(problem)
+        return [Case(problem, x0)]
+    family = family or g.on
+    if family is not None:
+        made = family(np.random.default_rng(FAMILY_SEED))
+        cases = [c if isinstance(c, Case) else Case(c) for c in (made if isinstance(made, Iterable) else [made])]
+        return cases[: max(budget.cases, 3)]
+    return [Case(p) for p in pool(*g.assumes, needs=method.needs)][: budget.cases]
+
+
+def jobs_of(g: Guarantee, method: Method, case: Case, budget: Budget, overrides: Mapping[str, Any],
+            control: Control | None = None) -> list[Job]:
+    """Every run that judging ``g`` on ``case`` takes: one a recipe and, where the recipe names it, a horizon."""
+    problem = case.problem
+    steps = case.steps or g.steps or budget.steps
+    horizons = [case.steps] if case.steps and g.by_horizon else list(g.horizons[: budget.horizons])
+    jobs = []
+    for horizon in horizons if g.by_horizon else [None]:
+        length = horizon or (control.steps if control and control.steps else steps)
+        x0, replicates = _start(g, method, case, budget, control)
+        base = Quantities(problem, x0, {**case.params, "horizon": length})
+        for recipe in g.recipes(base):
+            nominal = base.with_(**recipe)
+            params = {**case.params, **recipe, **overrides}
+            note = ""
+            if overrides:
+                moved = Quantities(problem, x0, {**case.params, **recipe, **overrides, "horizon": length})
+                inside = g.inside(moved)
+                nominal = moved if inside else nominal
+                note = "" if inside else "outside the theorem: judged against its nominal bound"
+            if control is not None and control.recipe is not None:
+                params |= nominal.call(control.recipe)
+            actor = method if control is None or control.method is None else control.method
+            given = control.problem(problem) if control is not None and control.problem is not None else None
+            jobs.append(Job(g, case, actor, {n: v for n, v in params.items() if n in actor.parameters}, nominal, x0,
+                            int(length), given, note, replicates=replicates))
+    return jobs
+
+
+def _start(g: Guarantee, method: Method, case: Case, budget: Budget, control: Control | None) -> tuple[Any, int]:
+    problem = case.problem
+    replicates = case.replicates or budget.replicates if method.random else 1
+    if control is not None and control.start is not None:
+        x0 = control.start(problem)
+    elif case.x0 is not None:
+        x0 = case.x0
+    elif method.random or not method.batched:
+        x0 = problem.x0
+    else:
+        x0 = _several(problem)
+    return as_start(problem, x0), replicates
+
+
+_STARTS: dict[int, Any] = {}
+
+
+def _several(problem: Any) -> Any:
+    """The same batch of starts for every guarantee on a problem, so that their runs are shared."""
+    if id(problem) not in _STARTS:
+        _STARTS[id(problem)] = (problem, problem.starts(STARTS))
+    return _STARTS[id(problem)][1]
+
+
+def execute(jobs: Sequence[Job], budget: Budget) -> None:
+    """Run the jobs, each distinct run once, and judge them."""
+    groups: dict[Any, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(job.key, []).append(job)
+    for group in groups.values():
+        _run_group(group, budget)
+
+
+def _run_group(group: list[Job], budget: Budget) -> None:
+    clock = time.perf_counter()
+    first = group[0]
+    readers = list({(r.name, id(job.guarantee.at), tuple(r.using)): r for job in group
+                    for r in [Reader(job.guarantee.measure, job.guarantee.at, job.guarantee.using)]}.values())
+    readers = [replace_name(r, i) for i, r in enumerate(readers)]
+    by_guarantee = {id(job): next(r for r in readers if r.measure.of is job.guarantee.measure.of
+                                  and r.at is job.guarantee.at and tuple(r.using) == tuple(job.guarantee.using))
+                    for job in group}
+    needs_all = any(job.guarantee.at.minimum for job in group)
+    problem = first.case.problem
+    sampled, evidence, replicates = first.sampled, "", 1
+    exact = expectation.exact(first.method, problem, first.x0, first.params, first.steps, readers,
+                              given=first.given, quantities=first.quantities) \
+        if sampled and first.guarantee.mode in ("expectation", "order") else None
+    if exact is not None:
+        k, readings, evidence = exact
+        trace, sampled = None, False
+    else:
+        record = recorded_indices(first.steps) if needs_all or not sampled else _grid(group, first.steps)
+        x0, rng = first.x0, None
+        if sampled:
+            replicates = first.replicates
+            x0 = as_start(problem, x0, (replicates,))
+            rng = Stream(SEED + np.arange(replicates))
+            evidence = f"{replicates} replicates"
+        trace = drive(first.method, problem, x0, first.steps, params=first.params, rng=rng, readers=readers,
+                      record=record, given=first.given, quantities=first.quantities)
+        k, readings = trace.k, trace.readings
+    seconds = (time.perf_counter() - clock) / len(group)
+    for job in group:
+        reading = readings[by_guarantee[id(job)].name]
+        job.trace, job.evidence, job.replicates = trace, evidence, replicates
+        short = k[-1] < job.steps and trace is not None and not job.method.one_stroke
+        job.judgement = judge(job.guarantee, job.quantities, k, reading, failure=budget.failure, sampled=sampled,
+                              steps=int(k[-1]) if short and job.guarantee.by_horizon else job.steps)
+        job.seconds = seconds
+
+
+def replace_name(reader: Reader, i: int) -> Reader:
+    """Readers of one run have distinct names, whatever their measures are called."""
+    return replace(reader, measure=replace(reader.measure, name=f"{reader.measure.name}#{i}"))
+
+
+def _grid(group: Sequence[Job], steps: int) -> np.ndarray:
+    """The recorded indices of a sampled run: log-spaced, on every stride and first index that occurs."""
+    grid = np.unique(np.round(np.geomspace(1, max(1, steps), POINTS)).astype(int))
+    if any(job.guarantee.mode == "order" for job in group):
+        grid = np.unique(np.round(np.geomspace(1, max(1, steps), 8 * POINTS)).astype(int))
+    strided = {job.guarantee.first + int(i) * job.guarantee.stride for job in group if job.guarantee.stride > 1
+               for i in np.unique(np.linspace(0, (steps - job.guarantee.first) // job.guarantee.stride, POINTS).astype(int))}
+    return np.array(sorted({0, steps, *grid.tolist(), *strided}))
+
+
+def verdict_of(g: Guarantee, method: Method, case: Case, jobs: Sequence[Job]) -> Verdict:
+    """The verdict on one case: the worst of its runs."""
+    items = [_as_verdict(g, method, case, job) for job in jobs]
+    chosen = worst(items)
+    best_ratio = max((v for v in items if np.isfinite(v.ratio)), key=lambda v: v.ratio, default=chosen)
+    if chosen.verdict == "holds" and best_ratio is not chosen:
+        chosen = replace(best_ratio, verdict="holds")
+    chosen.seconds = sum(job.seconds for job in jobs)
+    return chosen
+
+
+def _as_verdict(g: Guarantee, method: Method, case: Case, job: Job) -> Verdict:
+    j = job.judgement
+    assert j is not None
+    note = "; ".join(n for n in (job.note, j.note) if n)
+    return Verdict(
+        j.verdict, method.name, g.title, str(g.source), str(case), g.mode, j.ratio, j.at, job.replicates,
+        job.seconds, job.evidence, note, g.id, {"k": j.k, "measured": j.measured, "bound": j.bound},
+        tightness=g.tightness, symbol=g.measure.symbol, trace=job.trace,
+    )
+
+
+def judge_case(g: Guarantee, method: Method, case: Case, budget: Budget, overrides: Mapping[str, Any]) -> Verdict:
+    """One guarantee on one case; an assumption or constant that is missing is *refused*, in words."""
+    try:
+        jobs = jobs_of(g, method, case, budget, overrides)
+    except (MissingQuantity, AssumptionError) as error:
+        return refused(g, method, case, str(error))
+    execute(jobs, budget)
+    verdict = verdict_of(g, method, case, jobs)
+    if g.drift is not None and not overrides and verdict.verdict in ("holds", "inconclusive"):
+        verdict = expectation.with_drift(verdict, g, method, jobs[0])
+    return verdict
+
+
+def refused(g: Guarantee, method: Method, case: Case, why: str) -> Verdict:
+    return Verdict("refused", method.name, g.title, str(g.source), str(case), g.mode, note=why, id=g.id,
+                   tightness=g.tightness, symbol=g.measure.symbol)
+
+
+def see_control(g: Guarantee, method: Method, control: Control, cases: Sequence[Case], budget: Budget) -> ControlSeen:
+    """Run a sabotage until it is caught; a violation counts only when it was seen in finite numbers."""
+    tried: list[Verdict] = []
+    finite = False
+    own = cases_of(g, method, budget, family=control.on) if control.on is not None else list(cases)
+    for case in own:
+        try:
+            if control.expect == "refused":
+                sabotaged = control.problem(case.problem) if control.problem is not None else case.problem
+                sabotaged.require(*g.assumes, who=method.name)
+                method.require(sabotaged)
+            jobs = jobs_of(g, method, case, budget, {}, control)
+            execute(jobs, budget)
+        except OptlabError as error:
+            return ControlSeen(control.why, control.expect == "refused", "refused", f"{case}: {error}")
+        caught = [job for job in jobs if job.judgement and job.judgement.verdict == "violated" and job.judgement.finite]
+        if caught:
+            finite = True
+            verdict = _as_verdict(g, method, case, caught[0])
+            return ControlSeen(control.why, control.expect == "violated", "violated", str(case), verdict.ratio, verdict.at)
+        tried.append(verdict_of(g, method, case, jobs))
+    if not tried:
+        return ControlSeen(control.why, False, "vacuous", "no case")
+    out = worst(tried)
+    return ControlSeen(control.why, finite, out.verdict, out.problem, out.ratio, out.at)

@@ -1,0 +1,541 @@
+"""Worst cases by semidefinite programming: a declared PEPit problem, solved without a modelling layer.
+
+PEPit supplies the words (Points, Expressions, classes and their interpolation conditions); this module writes the
+semidefinite program straight into sparse form for Clarabel (small) or SCS (large). The variables are the Gram
+matrix G of the n leaf Points and the vector F of the m leaf Expressions:
+
+    maximize t  subject to  t <= metric_k(G, F),  inequalities <= 0,  equalities = 0,  LMIs >= 0,  G >= 0.
+
+A dual solution is a proof, multipliers y with  t - value = sum_i y_i constraint_i - <S, G> - sum_j <Y_j, LMI_j>,
+S and Y_j >= 0. Both values of a `Certificate` are recomputed here from the solver's vectors, not read in its report.
+
+Sources: Taylor, Hendrickx, Glineur, "Smooth strongly convex interpolation and exact worst-case performance of
+first-order methods", Math. Program. 161 (2017); Goujaud et al., "PEPit: computer-assisted worst-case analyses of
+first-order optimization methods in Python", Math. Program. Comput. 16 (2024).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import math
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from PEPit import PEP, BlockPartition, Constraint, Expression, Function, Point
+
+__all__ = ["Certificate", "Multiplier", "Status", "reduce_dimension", "solve_pep", "symbolic_guard"]
+
+SMALL_ORDER = 40  # Clarabel factors a dense block of n(n+1)/2 rows: beyond this SCS is faster and much smaller
+AGREEMENT = 1e-6  # relative agreement of primal and dual (and of the proof with itself) that earns SOLVED
+USABLE = 1e-3  # up to this a number is still returned, as INACCURATE; beyond it the status is FAILED
+
+# The classes whose conditions in PEPit are necessary and sufficient for interpolation; for any other class the
+# value is an upper bound that no member of the class need attain.
+INTERPOLATION_CLASSES = frozenset(
+    "ConvexFunction StronglyConvexFunction SmoothFunction SmoothConvexFunction SmoothStronglyConvexFunction "
+    "SmoothStronglyConvexQuadraticFunction ConvexLipschitzFunction ConvexIndicatorFunction ConvexSupportFunction "
+    "ConvexQGFunction MonotoneOperator StronglyMonotoneOperator CocoerciveOperator LipschitzOperator "
+    "NonexpansiveOperator LinearOperator SymmetricLinearOperator SkewSymmetricLinearOperator".split()
+)
+
+
+class Status(enum.Enum):
+    """How a solve ended. Only SOLVED and INACCURATE carry a number."""
+
+    SOLVED = "solved"  # primal and dual agree and both are feasible, to `AGREEMENT`
+    INACCURATE = "inaccurate"  # only to `USABLE`
+    UNBOUNDED = "unbounded"  # the worst case is infinite: a condition is missing, or the method diverges
+    INFEASIBLE = "infeasible"  # no instance meets the declared conditions
+    FAILED = "failed"  # the solver gave nothing that can be checked
+
+    @property
+    def has_value(self) -> bool:
+        """Whether a certificate with this status holds an instance and a proof."""
+        return self in (Status.SOLVED, Status.INACCURATE)
+
+
+class Multiplier(NamedTuple):
+    """One line of the proof: the constraint's name, its multiplier (a matrix for an LMI) and its kind."""
+
+    label: str
+    value: float | np.ndarray
+    kind: str  # "inequality", "equality" or "lmi"
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """The worst case of a PEP, its instance (`gram`, `function_values`, `points`) and its proof (`multipliers`).
+
+    `value` is the metric that the instance attains (a lower bound), `dual_value` the bound that the multipliers
+    prove, `gap` their relative difference. `primal_error` (largest violation of a constraint, relative to the data)
+    and `dual_error` (what the imperfections of the proof may add to `dual_value`, relative to it) say how far each is
+    from being rigorous; `slack_min_eig` is the smallest eigenvalue of S, rebuilt from the multipliers (those of
+    inequalities and LMIs are first projected on their cones). `exact` needs status SOLVED, every constraint
+    satisfied, and classes with known interpolation conditions; it cannot see relaxations made inside a primitive
+    step (exact line search, inexact steps), nor conditions that the caller adds as merely necessary ones.
+    """
+
+    value: float
+    dual_value: float
+    gap: float
+    status: Status
+    exact: bool
+    solver: str
+    slack_min_eig: float
+    primal_error: float
+    dual_error: float
+    constraints_used: int
+    constraints_total: int
+    seconds_assembly: float
+    seconds_solver: float
+    gram: np.ndarray = field(repr=False)  # (n, n)
+    function_values: np.ndarray = field(repr=False)  # (m,), one per leaf Expression
+    points: np.ndarray = field(repr=False)  # (n, rank): row i holds the coordinates of leaf Point i
+    multipliers: list[Multiplier] = field(repr=False)
+    leaf_points: dict[Point, int] = field(repr=False)
+    leaf_expressions: dict[Expression, int] = field(repr=False)
+
+    @property
+    def rank(self) -> int:
+        """The dimension in which the worst instance lives."""
+        return self.points.shape[1]
+
+    def evaluate(self, symbol: Point | Expression) -> np.ndarray | float:
+        """The value of a Point (shape (rank,)) or Expression (number) of this PEP on the worst instance.
+
+        Raises `ValueError` when nothing was solved, or when the symbol belongs to another PEP.
+        """
+        if not self.status.has_value:
+            raise ValueError(f"evaluate: this certificate is {self.status.value}, it holds no instance")
+        terms = symbol.decomposition_dict.items()
+        try:
+            if isinstance(symbol, Point):
+                return sum((w * self.points[self.leaf_points[p]] for p, w in terms), np.zeros(self.rank))
+            return math.fsum(w * self._term(key) for key, w in terms)
+        except KeyError:
+            raise ValueError("evaluate: this Point or Expression was not part of the PEP when it was solved") from None
+
+    def _term(self, key: Any) -> float:
+        if isinstance(key, tuple):
+            return float(self.gram[self.leaf_points[key[0]], self.leaf_points[key[1]]])
+        return float(self.function_values[self.leaf_expressions[key]]) if isinstance(key, Expression) else 1.0
+
+
+# From PEPit's objects to one sparse program -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Program:
+    """Minimize q'z, A z + s = b, s in {0} x R+ x PSD x ... x PSD, with z = (svec G, F).
+
+    svec stacks the upper triangle by columns and scales off-diagonal entries by sqrt(2).
+    """
+
+    A: sp.csr_matrix
+    b: np.ndarray
+    q: np.ndarray
+    rows: list[tuple[str, str, int]]  # (label, kind, id of the Constraint) of the scalar rows: equalities first,
+    equalities: int
+    metrics: int  # then the rows t <= metric, then the other inequalities
+    lmis: list[tuple[str, int]]  # (label, order); the Gram matrix comes last
+
+    @property
+    def scale(self) -> float:
+        """The size of the data: instances scale with it."""
+        return float(np.max(np.abs(self.b), initial=0.0)) or 1.0
+
+    @property
+    def natural(self) -> float:
+        """The size that a worst case may have, were it not for cancellation: what a zero is measured against."""
+        metrics = self.A[self.equalities : self.equalities + self.metrics]
+        return self.scale * float(np.max(np.abs(metrics.data)))
+
+    def restricted(self, keep: np.ndarray) -> _Program:
+        """The program with the scalar rows of the mask `keep` (shape (len(rows),)) only."""
+        index = np.concatenate([np.flatnonzero(keep), np.arange(len(self.rows), self.b.size)])
+        rows = [row for row, kept in zip(self.rows, keep, strict=True) if kept]
+        equalities = int(np.count_nonzero(keep[: self.equalities]))
+        return replace(self, A=self.A[index], b=self.b[index], rows=rows, equalities=equalities)
+
+    def with_row(self, row: np.ndarray, bound: float, label: str) -> _Program:
+        """The program with one more inequality row'z <= bound, last among the scalar rows."""
+        count = len(self.rows)
+        A = sp.vstack([self.A[:count], sp.csr_matrix(row), self.A[count:]], format="csr")
+        return replace(self, A=A, b=np.insert(self.b, count, bound), rows=[*self.rows, (label, "inequality", 0)])
+
+    def blocks(self) -> list[tuple[str, int, slice]]:
+        """Label, order and rows of every PSD block, the Gram matrix last."""
+        stops = np.cumsum([len(self.rows), *(order * (order + 1) // 2 for _, order in self.lmis)])
+        return [(label, n, slice(i, j)) for (label, n), i, j in zip(self.lmis, stops[:-1], stops[1:], strict=True)]
+
+    def trace(self) -> np.ndarray:
+        """The coefficients of trace(G) on z."""
+        row, column = _triangle(self.lmis[-1][1])
+        return np.pad((row == column).astype(float), (0, self.q.size - row.size))
+
+
+def _triangle(order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column of every svec entry: the upper triangle by columns."""
+    column, row = np.tril_indices(order)
+    return row, column
+
+
+def _smat(v: np.ndarray, order: int) -> np.ndarray:
+    """The symmetric matrix of an svec vector."""
+    row, column = _triangle(order)
+    out = np.zeros((order, order))
+    out[row, column] = out[column, row] = np.where(row == column, v, v / math.sqrt(2))
+    return out
+
+
+def _rows(expressions: Sequence[Expression], order: int, width: int) -> tuple[sp.csr_matrix, np.ndarray]:
+    """Coefficients on z (shape (len, width)) and constants (shape (len,)) of Expressions."""
+    terms = [item for e in expressions for item in e.decomposition_dict.items()]
+    where = np.repeat(np.arange(len(expressions)), [len(e.decomposition_dict) for e in expressions])
+    # (i, j) is an entry of G; (-1, k) a function value; (-2, 0) the constant.
+    kinds = [(k[0].counter, k[1].counter) if type(k) is tuple else (-1, k.counter) if isinstance(k, Expression)
+             else (-2, 0) for k, _ in terms]
+    a, c = np.array(kinds, dtype=np.intp).reshape(-1, 2).T
+    weight = np.array([w for _, w in terms], dtype=float)
+    low, high = np.minimum(a, c), np.maximum(a, c)
+    column = np.where(a >= 0, high * (high + 1) // 2 + low, order * (order + 1) // 2 + c)
+    scaled = np.where((a >= 0) & (a != c), weight / math.sqrt(2), weight)
+    linear = a != -2
+    matrix = sp.csr_matrix((scaled[linear], (where[linear], column[linear])), shape=(len(expressions), width))
+    matrix.eliminate_zeros()
+    return matrix, np.bincount(where[~linear], weight[~linear], minlength=len(expressions)).astype(float)
+
+
+def _fingerprint(matrix: sp.csr_matrix, constant: np.ndarray, i: int) -> bytes:
+    """A row up to scaling, so that an equality stated twice is recognized."""
+    part = slice(matrix.indptr[i], matrix.indptr[i + 1])
+    data = np.append(matrix.data[part], constant[i])
+    return matrix.indices[part].tobytes() + np.round(data / data[0] + 0.0, 9).tobytes()
+
+
+def _assemble(pep: PEP) -> _Program:
+    """The program of a prepared PEP."""
+    order, gram = Point.counter, Point.counter * (Point.counter + 1) // 2
+    width = gram + Expression.counter
+    active = [c for c in pep._list_of_prepared_constraints if c.activated]
+    equal = [c for c in active if c.equality_or_inequality == "equality"]
+    below = [c for c in active if c.equality_or_inequality == "inequality"]
+    psd = [(m.get_name() or f"LMI {m.counter}", m) for m in pep._list_of_prepared_psd if m.activated and m.shape[0]]
+
+    E, e0 = _rows([c.expression for c in equal], order, width)
+    B, b0 = _rows([c.expression for c in below], order, width)
+    known = {_fingerprint(E, e0, i) for i in np.flatnonzero(np.diff(E.indptr))}
+    parts, constants, lmi_parts, lmi_constants = [E], [e0], [], []
+    rows = [(c.get_name(), "equality", id(c)) for c in equal]
+    for name, matrix in psd:
+        # Both triangles may be written differently: their mean enters the cone, their difference is an equality
+        # (most often one that the class states anyway).
+        row, column = _triangle(matrix.shape[0])
+        upper, u0 = _rows([matrix[i, j] for i, j in zip(row, column, strict=True)], order, width)
+        lower, l0 = _rows([matrix[j, i] for i, j in zip(row, column, strict=True)], order, width)
+        half = np.where(row == column, 0.5, math.sqrt(0.5))
+        lmi_parts.append(-sp.diags(half) @ (upper + lower))
+        lmi_constants.append(half * (u0 + l0))
+        odd, o0 = sp.csr_matrix(upper - lower), u0 - l0
+        odd.data[np.abs(odd.data) < 1e-13] = 0
+        odd.eliminate_zeros()
+        for i in np.flatnonzero(np.diff(odd.indptr)):
+            if (mark := _fingerprint(odd, o0, i)) not in known:
+                known.add(mark)
+                parts.append(odd[[i]])
+                constants.append(o0[[i]])
+                rows.append((f"{name} symmetric ({row[i]}, {column[i]})", "equality", 0))
+    equalities = len(rows)
+    rows += [(c.get_name(), "inequality", id(c)) for c in below]
+    q = np.zeros(width)
+    q[gram + pep.objective.counter] = -1.0
+    program = _Program(
+        A=sp.vstack([*parts, B, *lmi_parts, -sp.eye(gram, width)], format="csr"),
+        b=np.concatenate([*(-c for c in constants), -b0, *lmi_constants, np.zeros(gram)]),
+        q=q, rows=rows, equalities=equalities, metrics=len(pep.list_of_performance_metrics),
+        lmis=[(name, m.shape[0]) for name, m in psd] + [("Gram", order)],
+    )
+    # 0 <= 0 and 0 = 0 (a difference of equal points) carry nothing and leave the solver without an interior.
+    b = program.b[: len(rows)]
+    kept = (np.diff(program.A.indptr)[: len(rows)] > 0) | (b < 0) | ((b > 0) & (np.arange(len(rows)) < equalities))
+    return program.restricted(kept)
+
+
+_prepared: weakref.WeakKeyDictionary[PEP, tuple[int, ...]] = weakref.WeakKeyDictionary()
+
+
+def _prepare(pep: PEP) -> None:
+    """Let PEPit write its class constraints, once, and again only if the PEP has grown since.
+
+    PEPit itself ignores whatever is declared after the first solve; and running its preparation twice would repeat
+    the LMIs and the partition constraints, whose lists it never empties.
+    """
+
+    def size() -> tuple[int, ...]:
+        lists = [pep.list_of_constraints, pep.list_of_psd, pep.list_of_performance_metrics]
+        for f in Function.list_of_functions:
+            lists += [f.list_of_points, f.list_of_constraints, f.list_of_psd]
+        return tuple(len(x) for x in (*lists, *(p.blocks_dict for p in BlockPartition.list_of_partitions)))
+
+    owned = (*pep.list_of_points, *(p for f in pep.list_of_functions for p, _, _ in f.list_of_points))
+    registered = {id(p) for p in Point.list_of_leaf_points}
+    if any(id(leaf) not in registered for p in owned for leaf in p.decomposition_dict):
+        raise ValueError("solve_pep: a newer PEP() has reset PEPit's registers, declare this problem again")
+    if not pep.list_of_performance_metrics:
+        raise ValueError("solve_pep: the PEP has no performance metric, call set_performance_metric first")
+    if pep.objective is None or _prepared.get(pep, size()) != size():
+        for function in Function.list_of_functions:
+            function.list_of_class_psd = []
+        for partition in BlockPartition.list_of_partitions:
+            partition.list_of_constraints = []
+        pep._prepare_constraints(verbose=0)
+    _prepared[pep] = size()
+
+
+# Solving and judging ----------------------------------------------------------------------------------------------
+
+
+def _call(program: _Program, solver: str, tol: float) -> tuple[Status, np.ndarray, np.ndarray]:
+    """Status, z and y of one solver call on data scaled to max|b| = 1; SOLVED only means that vectors came back.
+
+    The Gram part of z is taken from the cone, hence PSD.
+    """
+    used = np.flatnonzero(np.bincount(program.A.indices, minlength=program.q.size) + (program.q != 0))
+    A, b, q = program.A[:, used].tocsc(), program.b / program.scale, program.q[used]
+    zero, positive, orders = program.equalities, len(program.rows) - program.equalities, [n for _, n in program.lmis]
+    if solver == "CLARABEL":
+        import clarabel
+
+        settings = clarabel.DefaultSettings()
+        settings.verbose, settings.max_iter = False, 400
+        settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = tol
+        cones = [clarabel.ZeroConeT(zero)] * (zero > 0) + [clarabel.NonnegativeConeT(positive)]
+        cones += [clarabel.PSDTriangleConeT(n) for n in orders]
+        out = clarabel.DefaultSolver(sp.csc_matrix((q.size, q.size)), q, A, b, cones, settings).solve()
+        infeasible, unbounded = ("PrimalInfeasible" in str(out.status)), ("DualInfeasible" in str(out.status))
+        x, y, s = np.array(out.x), np.array(out.z), np.array(out.s)
+    else:
+        import scs
+
+        # SCS stacks the lower triangle by columns: entry (r, c) of it is entry (c, r) of ours.
+        theirs = [np.arange(len(program.rows))]
+        for _, n, rows in program.blocks():
+            c, r = np.triu_indices(n)
+            theirs.append(rows.start + r * (r + 1) // 2 + c)
+        index = np.concatenate(theirs)
+        out = scs.SCS(dict(A=A[index], b=b[index], c=q), dict(z=zero, l=positive, s=orders),
+                      eps_abs=tol, eps_rel=tol, max_iters=20_000, verbose=False).solve()
+        infeasible, unbounded = (out["info"]["status_val"] in codes for codes in ((-2, -7), (-1, -6)))
+        x, y, s = out["x"], np.empty_like(b), np.empty_like(b)
+        y[index], s[index] = out["y"], out["s"]
+    status = Status.INFEASIBLE if infeasible else Status.UNBOUNDED if unbounded else Status.SOLVED
+    z = np.zeros(program.q.size)
+    if status is Status.SOLVED and np.all(np.isfinite(x)) and np.all(np.isfinite(y)):
+        z[used] = program.scale * x
+        gram = program.blocks()[-1][2]
+        z[: gram.stop - gram.start] = program.scale * s[gram]
+    elif status is Status.SOLVED:
+        status = Status.FAILED
+    return status, z, y
+
+
+def _judge(program: _Program, status: Status, z: np.ndarray, y: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+    """Both values and their errors, recomputed (fields of a Certificate), and the projected multipliers."""
+    if status is not Status.SOLVED:
+        value = math.inf if status is Status.UNBOUNDED else math.nan
+        names = ("gap", "slack_min_eig", "primal_error", "dual_error")
+        return dict(status=status, value=value, dual_value=value, **dict.fromkeys(names, math.nan)), y
+    y, (*lmis, (_, order, gram)) = y.copy(), program.blocks()
+    slack = program.b - program.A @ z
+    equal, below = slice(program.equalities), slice(program.equalities, len(program.rows))
+    conditions = slice(program.equalities + program.metrics, len(program.rows))
+
+    # Primal: the value is what the metrics are worth on the instance, whatever the solver says t is.
+    value = float(np.min(slack[below][: program.metrics]) - program.q @ z)
+    violations = [np.max(np.abs(slack[equal]), initial=0.0), np.max(-slack[conditions], initial=0.0),
+                  *(-np.linalg.eigvalsh(_smat(slack[rows], n))[0] for _, n, rows in lmis)]
+    primal_error = float(max(violations)) / program.scale
+
+    # Dual: project the multipliers on their cones; S is then whatever the identity leaves over.
+    y[below] = np.maximum(y[below], 0.0)
+    for _, n, rows in lmis:
+        eigenvalues, basis = np.linalg.eigh(_smat(y[rows], n))
+        i, j = _triangle(n)
+        y[rows] = ((basis * np.maximum(eigenvalues, 0)) @ basis.T)[i, j] * np.where(i == j, 1.0, math.sqrt(2))
+    y[gram] = 0.0
+    left = program.q + program.A.T @ y
+    size = gram.stop - gram.start
+    slack_min_eig = float(np.linalg.eigvalsh(_smat(left[:size], order))[0])
+    dual_value = float(program.b @ y)
+    missing = max(0.0, -slack_min_eig) * float(program.trace() @ z) + float(np.abs(left[size:]) @ np.abs(z[size:]))
+
+    largest, distance = max(abs(value), abs(dual_value)), abs(value - dual_value)
+    relative = 1.0 / max(largest, 1e-8 * program.natural)
+
+    def within(level: float) -> bool:
+        # A worst case of exactly zero has no relative accuracy, hence the floor.
+        return max(distance, missing) <= level * max(largest, 1e-2 * program.natural) and primal_error <= level
+
+    status = Status.SOLVED if within(AGREEMENT) else Status.INACCURATE if within(USABLE) else Status.FAILED
+    if status is Status.FAILED:
+        value = dual_value = math.nan
+    return dict(status=status, value=value, dual_value=dual_value, gap=distance * relative,
+                slack_min_eig=slack_min_eig, primal_error=primal_error, dual_error=missing * relative), y
+
+
+def _solve(program: _Program, solver: str | None, tol: float) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """Solve and judge: fields, z, y. With no solver named, a doubtful answer of one is put to the other."""
+    order = max(n for _, n in program.lmis)
+    names = [solver.upper()] if solver else ["CLARABEL", "SCS"] if order <= SMALL_ORDER else ["SCS", "CLARABEL"]
+    if names[0] not in ("CLARABEL", "SCS"):
+        raise ValueError(f"solver is {solver!r}, want 'CLARABEL', 'SCS' or None")
+    if order > 2 * SMALL_ORDER and solver is None:
+        names = ["SCS"]  # Clarabel would take minutes
+    ranking = [Status.SOLVED, Status.UNBOUNDED, Status.INFEASIBLE, Status.INACCURATE, Status.FAILED]
+    answers = []
+    for name in names:
+        status, z, y = _call(program, name, tol)
+        fields, y = _judge(program, status, z, y)
+        answers.append((dict(fields, solver=name), z, y))
+        if fields["status"] in ranking[:3]:
+            break
+    return min(answers, key=lambda answer: ranking.index(answer[0]["status"]))
+
+
+def solve_pep(pep: PEP, *, solver: str | None = None, tol: float = 1e-9, chain_first: bool = False) -> Certificate:
+    """The worst case of a declared PEP (PEPit's `pep.solve()`, without cvxpy), with its instance and its proof.
+
+    `solver` is "CLARABEL" or "SCS" (default: by the order of the Gram matrix, the other one on failure). `tol` is
+    what the solver is asked for, on data scaled to max|b| = 1. With `chain_first` the class inequalities between
+    points that do not follow each other, and are not optimal, are left out at first and only those that the worst
+    instance violates come back; the value is that of all of them.
+
+    Calling twice gives the same answer. An unbounded or infeasible problem is a status, never a number (`value` is
+    inf or nan). Raises `ValueError` for a PEP without metric or one that a newer `PEP()` has invalidated.
+    """
+    start = time.perf_counter()
+    _prepare(pep)
+    program = _assemble(pep)
+    homogeneous = not program.b.any()
+    if homogeneous:
+        # Without any constant (a potential that must decrease, a forgotten initial condition) every instance may be
+        # scaled up: the worst case is zero or infinite, and instances of bounded size tell which.
+        program = program.with_row(program.trace(), 1.0, "normalization: trace of the Gram matrix at most 1")
+    assembled = time.perf_counter()
+
+    distant = _distant_constraints() if chain_first else set()
+    keep = np.array([identity not in distant for _, _, identity in program.rows])
+    while True:
+        part = program.restricted(keep)
+        fields, z, y = _solve(part, solver, tol)
+        # The instance of a subset is a worst case of the whole if it violates nothing that was left out.
+        excess = (program.A @ z - program.b)[: keep.size]
+        allowed = AGREEMENT * abs(fields["value"]) if fields["status"].has_value else -math.inf
+        violated = ~keep & (excess > allowed)
+        if not violated.any():
+            break
+        keep |= violated
+    if homogeneous and fields["value"] > AGREEMENT * program.natural:
+        fields |= dict(status=Status.UNBOUNDED, value=math.inf, dual_value=math.inf, gap=math.nan)
+
+    classes = {type(f).__name__ for f in Function.list_of_functions if f.get_is_leaf() and type(f) is not Function}
+    order, size = Point.counter, Point.counter * (Point.counter + 1) // 2
+    gram = _smat(z[:size], order)
+    return Certificate(
+        **fields, exact=fields["status"] is Status.SOLVED and classes <= INTERPOLATION_CLASSES,
+        constraints_used=len(part.rows), constraints_total=keep.size,
+        seconds_assembly=assembled - start, seconds_solver=time.perf_counter() - assembled,
+        gram=gram, function_values=z[size:], points=_factor(gram, 1e-8),
+        multipliers=_multipliers(part, y) if fields["status"].has_value else [],
+        leaf_points={p: i for i, p in enumerate(Point.list_of_leaf_points)},
+        leaf_expressions={e: i for i, e in enumerate(Expression.list_of_leaf_expressions)},
+    )
+
+
+def _distant_constraints() -> set[int]:
+    """Identities of the class inequalities between two points that are neither neighbours nor optimal."""
+    optimal = {id(triplet[0]) for f in Function.list_of_functions for triplet in f.list_of_stationary_points}
+    distant = set()
+    for function in Function.list_of_functions:
+        points = [id(triplet[0]) for triplet in function.list_of_points]
+        for frame in function.tables_of_constraints.values():
+            table = frame.to_numpy()
+            if table.shape == (len(points), len(points)):  # else: on one point, or against the optimum
+                distant |= {id(c) for (i, j), c in np.ndenumerate(table)
+                            if isinstance(c, Constraint) and c.equality_or_inequality == "inequality"
+                            and abs(i - j) > 1 and not {points[i], points[j]} & optimal}
+    return distant
+
+
+def _multipliers(program: _Program, y: np.ndarray) -> list[Multiplier]:
+    """The lines of the proof whose multiplier is above 1e-8."""
+    scalars = zip(program.rows, y[: len(program.rows)], strict=True)
+    lines = [Multiplier(label, float(value), kind) for (label, kind, _), value in scalars if abs(value) > 1e-8]
+    lmis = [(label, _smat(y[rows], order)) for label, order, rows in program.blocks()[:-1]]
+    return lines + [Multiplier(label, Y, "lmi") for label, Y in lmis if np.max(np.abs(Y)) > 1e-8]
+
+
+def _factor(gram: np.ndarray, relative: float) -> np.ndarray:
+    """Coordinates X (n, rank) with X X' = gram up to eigenvalues below `relative` times the largest."""
+    eigenvalues, basis = np.linalg.eigh(gram)
+    kept = eigenvalues > max(relative * np.max(eigenvalues, initial=0.0), 0.0)
+    return (basis[:, kept] * np.sqrt(eigenvalues[kept]))[:, ::-1]
+
+
+def reduce_dimension(pep: PEP, certificate: Certificate, *, slack: float = 1e-6, rank_tol: float = 1e-4,
+                     solver: str | None = None, tol: float = 1e-9) -> Certificate:
+    """A worst instance of low dimension: the same certificate and proof, with new `gram`, values and `points`.
+
+    Heuristic: among the instances whose metric is at least (1 - slack) times the worst case, take the one of least
+    trace (Fazel, Hindi, Boyd, 2003), then drop the eigenvalues of its Gram matrix below `rank_tol` times the largest.
+    `value` becomes what this instance attains. Returns the certificate unchanged if the second program fails.
+    """
+    if not certificate.status.has_value:
+        raise ValueError(f"reduce_dimension: this certificate is {certificate.status.value}, it holds no instance")
+    _prepare(pep)
+    program = _assemble(pep)
+    if Point.list_of_leaf_points != list(certificate.leaf_points):
+        raise ValueError("reduce_dimension: the certificate belongs to another PEP, or to this one before it grew")
+    floor = certificate.value - slack * abs(certificate.value)
+    second = replace(program.with_row(program.q, -floor, "worst case kept"), q=program.trace())
+    small = max(n for _, n in program.lmis) <= SMALL_ORDER
+    status, z, _ = _call(second, (solver or ("CLARABEL" if small else "SCS")).upper(), tol)
+    excess = (second.A @ z - second.b)[second.equalities : len(second.rows)]
+    if status is not Status.SOLVED or np.max(excess) > slack * program.scale:
+        return certificate
+    size = z.size - Expression.counter
+    points = _factor(_smat(z[:size], Point.counter), rank_tol)
+    return replace(certificate, value=-float(program.q @ z), gram=points @ points.T, points=points,
+                   function_values=z[size:])
+
+
+@contextlib.contextmanager
+def symbolic_guard() -> Iterator[None]:
+    """While the body runs, a PEPit Constraint or Expression used as a truth value raises `TypeError`.
+
+    PEPit's comparisons build Constraint objects, which Python takes for true: `if f(x) <= f(y)` always takes the
+    first branch and `min(f(x), f(y))` answers at random, silently. The guard acts on the whole process (as PEPit's
+    own registers do) and is undone on leaving, exceptions included; guards may be nested.
+    """
+
+    def refuse(symbol: object) -> bool:
+        raise TypeError("a comparison of symbolic values has no truth value: this method branches on values and "
+                        "cannot be read on Points")
+
+    before = {cls: cls.__dict__.get("__bool__") for cls in (Constraint, Expression)}
+    for cls in before:
+        cls.__bool__ = refuse
+    try:
+        yield
+    finally:
+        for cls, previous in before.items():
+            if previous is None:
+                del cls.__bool__
+            else:
+                cls.__bool__ = previous

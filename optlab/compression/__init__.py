@@ -1,0 +1,1 @@
+"""Compressors and methods with compressed messages."""

@@ -1,0 +1,1 @@
+"""Methods for constrained problems: projection, linear minimization, mirror maps."""

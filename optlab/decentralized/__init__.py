@@ -1,0 +1,1 @@
+"""Decentralized methods on gossip graphs."""

@@ -1,0 +1,1 @@
+"""Federated methods with local steps."""

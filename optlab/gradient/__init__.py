@@ -1,0 +1,1 @@
+"""Gradient methods: descent, momentum, acceleration."""

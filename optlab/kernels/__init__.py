@@ -1,0 +1,1 @@
+"""Kernels: leaves that take arrays and know no problem and no method."""

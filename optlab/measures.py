@@ -1,0 +1,89 @@
+"""Measures: what a theorem speaks about, evaluated alike on arrays and on symbolic points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+EPS = float(np.finfo(float).eps)
+
+
+def point(iterate: Any) -> Any:
+    """The certified sequence of an iterate: the iterate itself, or its first field."""
+    return iterate[0] if isinstance(iterate, tuple) else iterate
+
+
+@dataclass(frozen=True)
+class Measure:
+    """``of(problem, iterate)`` gives one number a replicate; ``magnitude`` the size of what was subtracted in it.
+
+    The numerical floor of a comparison is ``64 eps * magnitude``: below it a measured value is rounding. ``symbol``
+    is its LaTeX. ``symbolic=False`` marks measures that do not read on Points (norms without square, gaps by a maximum).
+    """
+
+    name: str
+    of: Callable[[Any, Any], Any]
+    symbol: str = ""
+    magnitude: Callable[[Any, Any], Any] | None = None
+    symbolic: bool = True
+
+    def __call__(self, problem: Any, iterate: Any) -> Any:
+        return self.of(problem, iterate)
+
+    def floor(self, problem: Any, iterate: Any) -> Any:
+        return 0.0 if self.magnitude is None else 64 * EPS * self.magnitude(problem, iterate)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _to_solution(problem: Any, x: Any) -> Any:
+    return problem.sq(x - problem.x_star)
+
+
+def _distance_magnitude(problem: Any, iterate: Any) -> Any:
+    # an error of 64 eps ||x|| (or of x_star itself) in the point moves ||x - x*||^2 by 2 ||x - x*|| times it, plus its square
+    x = point(iterate)
+    error = EPS * (problem.norm(x) + problem.norm(problem.x_star)) + problem.x_star_error / 64
+    distance = problem.norm(x - problem.x_star)
+    return error * (2 * distance + 64 * error) / EPS
+
+
+suboptimality = Measure(
+    "f(x) - f*",
+    lambda problem, it: problem.value(point(it)) - problem.f_star,
+    r"f(x_k) - f^\star",
+    lambda problem, it: abs(problem.value(point(it))) + abs(problem.f_star) + problem.value_scale,
+)
+sq_distance = Measure(
+    "||x - x*||^2",
+    lambda problem, it: _to_solution(problem, point(it)),
+    r"\|x_k - x^\star\|^2",
+    _distance_magnitude,
+)
+sq_gradient = Measure(
+    "||grad f(x)||^2",
+    lambda problem, it: problem.sq(problem.grad(point(it))),
+    r"\|\nabla f(x_k)\|^2",
+    lambda problem, it: EPS * 64 * (getattr(problem, "L", 1.0) * problem.norm(point(it))) ** 2,
+)
+sq_operator = Measure(
+    "||V(x)||^2",
+    lambda problem, it: problem.sq(problem.operator(point(it))),
+    r"\|V(x_k)\|^2",
+    lambda problem, it: EPS * 64 * (getattr(problem, "L", 1.0) * problem.norm(point(it))) ** 2,
+)
+sq_residual = Measure(
+    "||x - T(x)||^2",
+    lambda problem, it: problem.sq(point(it) - problem.T(point(it))),
+    r"\|x_k - T x_k\|^2",
+    lambda problem, it: EPS * 64 * (2 * problem.norm(point(it))) ** 2,
+)
+
+
+def measure(name: str, symbol: str = "", **options: Any) -> Callable[[Callable[[Any, Any], Any]], Measure]:
+    """Decorator: ``@measure("duality gap", r"g(x_k)") def gap(problem, iterate): ...``"""
+    return lambda of: Measure(name, of, symbol, **options)

@@ -1,0 +1,1 @@
+"""Proximal methods for composite problems."""

@@ -1,0 +1,1 @@
+"""Splitting and fixed-point iterations."""

@@ -1,0 +1,1 @@
+"""Variational inequalities and saddle points."""

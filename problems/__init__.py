@@ -1,0 +1,5 @@
+"""Problems: oracles, exact constants, assumptions and machine-precision solutions. Loads on first use."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

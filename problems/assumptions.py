@@ -1,0 +1,160 @@
+"""Assumptions: what a theorem asks of a problem and what a problem promises, with the constants in the field's letters.
+
+A guarantee names assumption *classes* (``assumes=(Convex, Smooth)``); a problem declares *instances*
+(``Smooth(L=3.2)``); ``worst_case`` takes instances and turns them into a function class of the SDP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """Base of all assumptions; the dataclass fields are its constants."""
+
+    implied_by: ClassVar[tuple[type[Assumption], ...]] = ()
+
+    @property
+    def constants(self) -> dict[str, float]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @classmethod
+    def follows_from(cls, other: Assumption) -> bool:
+        """Whether ``other`` promises this assumption (same class, a subclass, or a listed implication)."""
+        return isinstance(other, cls) or isinstance(other, cls.implied_by)
+
+
+# --- functions ---------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Convex(Assumption):
+    """The objective is convex."""
+
+
+@dataclass(frozen=True)
+class StronglyConvex(Convex):
+    """f - mu/2 ||x||^2 is convex, mu > 0."""
+
+    mu: float
+
+
+@dataclass(frozen=True)
+class Smooth(Assumption):
+    """The gradient of the objective is L-Lipschitz."""
+
+    L: float
+
+
+@dataclass(frozen=True)
+class SmoothPart(Assumption):
+    """Objective f + h: the gradient of f (what ``grad`` returns) is L-Lipschitz; h is met through its prox, set or LMO."""
+
+    L: float
+    implied_by: ClassVar = (Smooth,)
+
+
+@dataclass(frozen=True)
+class StronglyConvexPart(Assumption):
+    """Objective f + h: f itself (the part that ``grad`` speaks of) is mu-strongly convex, h is convex."""
+
+    mu: float
+    implied_by: ClassVar = (StronglyConvex,)
+
+
+@dataclass(frozen=True)
+class PL(Assumption):
+    """Polyak-Lojasiewicz: 2 mu (f(x) - f*) <= ||grad f(x)||^2."""
+
+    mu: float
+    implied_by: ClassVar = (StronglyConvex,)
+
+
+@dataclass(frozen=True)
+class WeaklyConvex(Assumption):
+    """f + rho/2 ||x||^2 is convex."""
+
+    rho: float
+
+
+@dataclass(frozen=True)
+class LowerBounded(Assumption):
+    """f >= f_star, with f_star known."""
+
+
+@dataclass(frozen=True)
+class Lipschitz(Assumption):
+    """Every (sub)gradient returned by ``grad`` has norm at most G."""
+
+    G: float
+
+
+@dataclass(frozen=True)
+class QuadraticForm(Assumption):
+    """The objective is a quadratic, mu I <= Hessian <= L I."""
+
+
+@dataclass(frozen=True)
+class LipschitzHessian(Assumption):
+    """The Hessian is L2-Lipschitz in operator norm."""
+
+    L2: float
+
+
+@dataclass(frozen=True)
+class Compact(Assumption):
+    """The feasible set is convex and bounded, D = its Euclidean diameter."""
+
+    D: float
+
+
+# --- sums and noise ----------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class ConvexTerms(Assumption):
+    """f = mean of n convex terms."""
+
+
+@dataclass(frozen=True)
+class SmoothTerms(Assumption):
+    """f = mean of n terms, each Lmax-smooth."""
+
+    Lmax: float
+
+
+@dataclass(frozen=True)
+class BoundedVariance(Assumption):
+    """``stochastic_grad`` is unbiased and E||stochastic_grad - grad||^2 <= sigma^2 at every point."""
+
+    sigma: float
+
+
+# --- operators ---------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Monotone(Assumption):
+    """<V(x) - V(y), x - y> >= 0."""
+
+
+@dataclass(frozen=True)
+class StronglyMonotone(Monotone):
+    """<V(x) - V(y), x - y> >= mu ||x - y||^2."""
+
+    mu: float
+
+
+@dataclass(frozen=True)
+class LipschitzOperator(Assumption):
+    """||V(x) - V(y)|| <= L ||x - y||."""
+
+    L: float
+
+
+@dataclass(frozen=True)
+class Cocoercive(Monotone):
+    """<V(x) - V(y), x - y> >= beta ||V(x) - V(y)||^2."""
+
+    beta: float
+
+
+@dataclass(frozen=True)
+class Nonexpansive(Assumption):
+    """||T(x) - T(y)|| <= ||x - y||."""
