@@ -1,17 +1,16 @@
 """Worst cases by semidefinite programming: a declared PEPit problem, solved without a modelling layer.
 
-PEPit supplies the words (Points, Expressions, classes and their interpolation conditions); this module writes the
-semidefinite program straight into sparse form for Clarabel (small) or SCS (large). The variables are the Gram
-matrix G of the n leaf Points and the vector F of the m leaf Expressions:
+PEPit supplies the words (Points, Expressions, classes and their interpolation conditions); this module writes
+the semidefinite program straight into sparse form for Clarabel (small) or SCS (large). Its variables are the
+Gram matrix G of the n leaf Points and the vector F of the m leaf Expressions:
 
     maximize t  subject to  t <= metric_k(G, F),  inequalities <= 0,  equalities = 0,  LMIs >= 0,  G >= 0.
 
-A dual solution is a proof, multipliers y with  t - value = sum_i y_i constraint_i - <S, G> - sum_j <Y_j, LMI_j>,
-S and Y_j >= 0. Both values of a `Certificate` are recomputed here from the solver's vectors, not read in its report.
+A dual solution is a proof: t - value = sum_i y_i constraint_i - <S, G> - sum_j <Y_j, LMI_j> with S, Y_j >= 0.
+Both values of a `Certificate` are recomputed here from the solver's vectors, not read in its report.
 
-Sources: Taylor, Hendrickx, Glineur, "Smooth strongly convex interpolation and exact worst-case performance of
-first-order methods", Math. Program. 161 (2017); Goujaud et al., "PEPit: computer-assisted worst-case analyses of
-first-order optimization methods in Python", Math. Program. Comput. 16 (2024).
+Sources: Taylor, Hendrickx, Glineur, Math. Program. 161 (2017); Goujaud et al., Math. Program. Comput. 16
+(2024).
 """
 
 from __future__ import annotations
@@ -31,18 +30,19 @@ from PEPit import PEP, BlockPartition, Constraint, Expression, Function, Point
 
 __all__ = ["Certificate", "Multiplier", "Status", "reduce_dimension", "solve_pep", "symbolic_guard"]
 
-SMALL_ORDER = 40  # Clarabel factors a dense block of n(n+1)/2 rows: beyond this SCS is faster and much smaller
+SMALL_ORDER = 40  # Clarabel factors a dense block of n(n+1)/2 rows: beyond this SCS is faster and smaller
 AGREEMENT = 1e-6  # relative agreement of primal and dual (and of the proof with itself) that earns SOLVED
 USABLE = 1e-3  # up to this a number is still returned, as INACCURATE; beyond it the status is FAILED
 
-# The classes whose conditions in PEPit are necessary and sufficient for interpolation; for any other class the
-# value is an upper bound that no member of the class need attain.
-INTERPOLATION_CLASSES = frozenset(
-    "ConvexFunction StronglyConvexFunction SmoothFunction SmoothConvexFunction SmoothStronglyConvexFunction "
-    "SmoothStronglyConvexQuadraticFunction ConvexLipschitzFunction ConvexIndicatorFunction ConvexSupportFunction "
-    "ConvexQGFunction MonotoneOperator StronglyMonotoneOperator CocoerciveOperator LipschitzOperator "
-    "NonexpansiveOperator LinearOperator SymmetricLinearOperator SkewSymmetricLinearOperator".split()
-)
+# The classes whose conditions in PEPit are necessary and sufficient for interpolation; for any other class
+# the value is an upper bound that no member of the class need attain.
+INTERPOLATION_CLASSES = frozenset({
+    "ConvexFunction", "StronglyConvexFunction", "SmoothFunction", "SmoothConvexFunction",
+    "SmoothStronglyConvexFunction", "SmoothStronglyConvexQuadraticFunction", "ConvexLipschitzFunction",
+    "ConvexIndicatorFunction", "ConvexSupportFunction", "ConvexQGFunction", "MonotoneOperator",
+    "StronglyMonotoneOperator", "CocoerciveOperator", "LipschitzOperator", "NonexpansiveOperator",
+    "LinearOperator", "SymmetricLinearOperator", "SkewSymmetricLinearOperator",
+})
 
 
 class Status(enum.Enum):
@@ -70,15 +70,15 @@ class Multiplier(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """The worst case of a PEP, its instance (`gram`, `function_values`, `points`) and its proof (`multipliers`).
+    """The worst case of a PEP, its instance (`gram`, `function_values`, `points`), its proof (`multipliers`).
 
-    `value` is the metric that the instance attains (a lower bound), `dual_value` the bound that the multipliers
-    prove, `gap` their relative difference. `primal_error` (largest violation of a constraint, relative to the data)
-    and `dual_error` (what the imperfections of the proof may add to `dual_value`, relative to it) say how far each is
-    from being rigorous; `slack_min_eig` is the smallest eigenvalue of S, rebuilt from the multipliers (those of
-    inequalities and LMIs are first projected on their cones). `exact` needs status SOLVED, every constraint
-    satisfied, and classes with known interpolation conditions; it cannot see relaxations made inside a primitive
-    step (exact line search, inexact steps), nor conditions that the caller adds as merely necessary ones.
+    `value` is the metric that the instance attains (a lower bound), `dual_value` the bound that the
+    multipliers prove, `gap` their relative difference. `primal_error` (largest violation of a constraint,
+    relative to the data) and `dual_error` (what the imperfections of the proof may add to `dual_value`,
+    relative to it) say how far each is from being rigorous; `slack_min_eig` is the smallest eigenvalue of S,
+    rebuilt from the multipliers. `exact` needs status SOLVED, all constraints satisfied, classes with known
+    interpolation conditions, and no value shared by two of them; it cannot see a relaxation made inside a
+    primitive step (exact line search).
     """
 
     value: float
@@ -119,7 +119,7 @@ class Certificate:
                 return sum((w * self.points[self.leaf_points[p]] for p, w in terms), np.zeros(self.rank))
             return math.fsum(w * self._term(key) for key, w in terms)
         except KeyError:
-            raise ValueError("evaluate: this Point or Expression was not part of the PEP when it was solved") from None
+            raise ValueError("evaluate: this symbol was not part of the PEP when it was solved") from None
 
     def _term(self, key: Any) -> float:
         if isinstance(key, tuple):
@@ -127,7 +127,7 @@ class Certificate:
         return float(self.function_values[self.leaf_expressions[key]]) if isinstance(key, Expression) else 1.0
 
 
-# From PEPit's objects to one sparse program -----------------------------------------------------------------------
+# From PEPit's objects to one sparse program ------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,8 +140,8 @@ class _Program:
     A: sp.csr_matrix
     b: np.ndarray
     q: np.ndarray
-    rows: list[tuple[str, str, int]]  # (label, kind, id of the Constraint) of the scalar rows: equalities first,
-    equalities: int
+    rows: list[tuple[str, str, int]]  # (label, kind, id of the Constraint) of the scalar rows:
+    equalities: int  # first the equalities,
     metrics: int  # then the rows t <= metric, then the other inequalities
     lmis: list[tuple[str, int]]  # (label, order); the Gram matrix comes last
 
@@ -152,7 +152,7 @@ class _Program:
 
     @property
     def natural(self) -> float:
-        """The size that a worst case may have, were it not for cancellation: what a zero is measured against."""
+        """The size a worst case would have but for cancellation: what a zero is measured against."""
         metrics = self.A[self.equalities : self.equalities + self.metrics]
         return self.scale * float(np.max(np.abs(metrics.data)))
 
@@ -167,12 +167,13 @@ class _Program:
         """The program with one more inequality row'z <= bound, last among the scalar rows."""
         count = len(self.rows)
         A = sp.vstack([self.A[:count], sp.csr_matrix(row), self.A[count:]], format="csr")
-        return replace(self, A=A, b=np.insert(self.b, count, bound), rows=[*self.rows, (label, "inequality", 0)])
+        rows = [*self.rows, (label, "inequality", 0)]
+        return replace(self, A=A, b=np.insert(self.b, count, bound), rows=rows)
 
     def blocks(self) -> list[tuple[str, int, slice]]:
         """Label, order and rows of every PSD block, the Gram matrix last."""
         stops = np.cumsum([len(self.rows), *(order * (order + 1) // 2 for _, order in self.lmis)])
-        return [(label, n, slice(i, j)) for (label, n), i, j in zip(self.lmis, stops[:-1], stops[1:], strict=True)]
+        return [(*lmi, slice(i, j)) for lmi, i, j in zip(self.lmis, stops[:-1], stops[1:], strict=True)]
 
     def trace(self) -> np.ndarray:
         """The coefficients of trace(G) on z."""
@@ -199,8 +200,8 @@ def _rows(expressions: Sequence[Expression], order: int, width: int) -> tuple[sp
     terms = [item for e in expressions for item in e.decomposition_dict.items()]
     where = np.repeat(np.arange(len(expressions)), [len(e.decomposition_dict) for e in expressions])
     # (i, j) is an entry of G; (-1, k) a function value; (-2, 0) the constant.
-    kinds = [(k[0].counter, k[1].counter) if type(k) is tuple else (-1, k.counter) if isinstance(k, Expression)
-             else (-2, 0) for k, _ in terms]
+    kinds = [(k[0].counter, k[1].counter) if type(k) is tuple
+             else (-1, k.counter) if isinstance(k, Expression) else (-2, 0) for k, _ in terms]
     a, c = np.array(kinds, dtype=np.intp).reshape(-1, 2).T
     weight = np.array([w for _, w in terms], dtype=float)
     low, high = np.minimum(a, c), np.maximum(a, c)
@@ -226,16 +227,17 @@ def _assemble(pep: PEP) -> _Program:
     active = [c for c in pep._list_of_prepared_constraints if c.activated]
     equal = [c for c in active if c.equality_or_inequality == "equality"]
     below = [c for c in active if c.equality_or_inequality == "inequality"]
-    psd = [(m.get_name() or f"LMI {m.counter}", m) for m in pep._list_of_prepared_psd if m.activated and m.shape[0]]
+    psd = [m for m in pep._list_of_prepared_psd if m.activated and m.shape[0]]
+    lmis = [(m.get_name() or f"LMI {m.counter}", m.shape[0]) for m in psd]
 
     E, e0 = _rows([c.expression for c in equal], order, width)
     B, b0 = _rows([c.expression for c in below], order, width)
-    known = {_fingerprint(E, e0, i) for i in np.flatnonzero(np.diff(E.indptr))}
+    known = {_fingerprint(E, e0, i) for i in np.flatnonzero(np.diff(E.indptr)).tolist()}
     parts, constants, lmi_parts, lmi_constants = [E], [e0], [], []
     rows = [(c.get_name(), "equality", id(c)) for c in equal]
-    for name, matrix in psd:
-        # Both triangles may be written differently: their mean enters the cone, their difference is an equality
-        # (most often one that the class states anyway).
+    for (name, _), matrix in zip(lmis, psd, strict=True):
+        # The triangles may be written differently: their mean enters the cone, their difference is an
+        # equality (most often one that the class states anyway).
         row, column = _triangle(matrix.shape[0])
         upper, u0 = _rows([matrix[i, j] for i, j in zip(row, column, strict=True)], order, width)
         lower, l0 = _rows([matrix[j, i] for i, j in zip(row, column, strict=True)], order, width)
@@ -245,7 +247,7 @@ def _assemble(pep: PEP) -> _Program:
         odd, o0 = sp.csr_matrix(upper - lower), u0 - l0
         odd.data[np.abs(odd.data) < 1e-13] = 0
         odd.eliminate_zeros()
-        for i in np.flatnonzero(np.diff(odd.indptr)):
+        for i in np.flatnonzero(np.diff(odd.indptr)).tolist():
             if (mark := _fingerprint(odd, o0, i)) not in known:
                 known.add(mark)
                 parts.append(odd[[i]])
@@ -259,11 +261,12 @@ def _assemble(pep: PEP) -> _Program:
         A=sp.vstack([*parts, B, *lmi_parts, -sp.eye(gram, width)], format="csr"),
         b=np.concatenate([*(-c for c in constants), -b0, *lmi_constants, np.zeros(gram)]),
         q=q, rows=rows, equalities=equalities, metrics=len(pep.list_of_performance_metrics),
-        lmis=[(name, m.shape[0]) for name, m in psd] + [("Gram", order)],
+        lmis=[*lmis, ("Gram", order)],
     )
     # 0 <= 0 and 0 = 0 (a difference of equal points) carry nothing and leave the solver without an interior.
     b = program.b[: len(rows)]
-    kept = (np.diff(program.A.indptr)[: len(rows)] > 0) | (b < 0) | ((b > 0) & (np.arange(len(rows)) < equalities))
+    equal_row = np.arange(len(rows)) < equalities
+    kept = (np.diff(program.A.indptr)[: len(rows)] > 0) | (b < 0) | ((b > 0) & equal_row)
     return program.restricted(kept)
 
 
@@ -273,8 +276,8 @@ _prepared: weakref.WeakKeyDictionary[PEP, tuple[int, ...]] = weakref.WeakKeyDict
 def _prepare(pep: PEP) -> None:
     """Let PEPit write its class constraints, once, and again only if the PEP has grown since.
 
-    PEPit itself ignores whatever is declared after the first solve; and running its preparation twice would repeat
-    the LMIs and the partition constraints, whose lists it never empties.
+    PEPit itself ignores whatever is declared after the first solve; and running its preparation twice would
+    repeat the LMIs and the partition constraints, whose lists it never empties.
     """
 
     def size() -> tuple[int, ...]:
@@ -298,17 +301,20 @@ def _prepare(pep: PEP) -> None:
     _prepared[pep] = size()
 
 
-# Solving and judging ----------------------------------------------------------------------------------------------
+# Solving and judging ----------------------------------------------------------------------------------
+
+_Fields = dict[str, Any]  # of a Certificate
 
 
 def _call(program: _Program, solver: str, tol: float) -> tuple[Status, np.ndarray, np.ndarray]:
-    """Status, z and y of one solver call on data scaled to max|b| = 1; SOLVED only means that vectors came back.
+    """Status, z and y of one solver call on data scaled to max|b| = 1.
 
-    The Gram part of z is taken from the cone, hence PSD.
+    SOLVED only means that vectors came back. The Gram part of z is taken from the cone, hence PSD.
     """
     used = np.flatnonzero(np.bincount(program.A.indices, minlength=program.q.size) + (program.q != 0))
     A, b, q = program.A[:, used].tocsc(), program.b / program.scale, program.q[used]
-    zero, positive, orders = program.equalities, len(program.rows) - program.equalities, [n for _, n in program.lmis]
+    zero, positive = program.equalities, len(program.rows) - program.equalities
+    orders = [n for _, n in program.lmis]
     if solver == "CLARABEL":
         import clarabel
 
@@ -318,7 +324,7 @@ def _call(program: _Program, solver: str, tol: float) -> tuple[Status, np.ndarra
         cones = [clarabel.ZeroConeT(zero)] * (zero > 0) + [clarabel.NonnegativeConeT(positive)]
         cones += [clarabel.PSDTriangleConeT(n) for n in orders]
         out = clarabel.DefaultSolver(sp.csc_matrix((q.size, q.size)), q, A, b, cones, settings).solve()
-        infeasible, unbounded = ("PrimalInfeasible" in str(out.status)), ("DualInfeasible" in str(out.status))
+        infeasible, unbounded = (f"{side}Infeasible" in str(out.status) for side in ("Primal", "Dual"))
         x, y, s = np.array(out.x), np.array(out.z), np.array(out.s)
     else:
         import scs
@@ -329,9 +335,10 @@ def _call(program: _Program, solver: str, tol: float) -> tuple[Status, np.ndarra
             c, r = np.triu_indices(n)
             theirs.append(rows.start + r * (r + 1) // 2 + c)
         index = np.concatenate(theirs)
-        out = scs.SCS(dict(A=A[index], b=b[index], c=q), dict(z=zero, l=positive, s=orders),
-                      eps_abs=tol, eps_rel=tol, max_iters=20_000, verbose=False).solve()
-        infeasible, unbounded = (out["info"]["status_val"] in codes for codes in ((-2, -7), (-1, -6)))
+        data, cone = {"A": A[index], "b": b[index], "c": q}, {"z": zero, "l": positive, "s": orders}
+        out = scs.SCS(data, cone, eps_abs=tol, eps_rel=tol, max_iters=20_000, verbose=False).solve()
+        # Its "inaccurate" verdicts (-6, -7) are what a slow solve ends with: they prove nothing.
+        infeasible, unbounded = (out["info"]["status_val"] == code for code in (-2, -1))
         x, y, s = out["x"], np.empty_like(b), np.empty_like(b)
         y[index], s[index] = out["y"], out["s"]
     status = Status.INFEASIBLE if infeasible else Status.UNBOUNDED if unbounded else Status.SOLVED
@@ -345,12 +352,12 @@ def _call(program: _Program, solver: str, tol: float) -> tuple[Status, np.ndarra
     return status, z, y
 
 
-def _judge(program: _Program, status: Status, z: np.ndarray, y: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+def _judge(program: _Program, status: Status, z: np.ndarray, y: np.ndarray) -> tuple[_Fields, np.ndarray]:
     """Both values and their errors, recomputed (fields of a Certificate), and the projected multipliers."""
     if status is not Status.SOLVED:
+        fields = dict.fromkeys(("gap", "slack_min_eig", "primal_error", "dual_error"), math.nan)
         value = math.inf if status is Status.UNBOUNDED else math.nan
-        names = ("gap", "slack_min_eig", "primal_error", "dual_error")
-        return dict(status=status, value=value, dual_value=value, **dict.fromkeys(names, math.nan)), y
+        return {**fields, "status": status, "value": value, "dual_value": value}, y
     y, (*lmis, (_, order, gram)) = y.copy(), program.blocks()
     slack = program.b - program.A @ z
     equal, below = slice(program.equalities), slice(program.equalities, len(program.rows))
@@ -367,66 +374,75 @@ def _judge(program: _Program, status: Status, z: np.ndarray, y: np.ndarray) -> t
     for _, n, rows in lmis:
         eigenvalues, basis = np.linalg.eigh(_smat(y[rows], n))
         i, j = _triangle(n)
-        y[rows] = ((basis * np.maximum(eigenvalues, 0)) @ basis.T)[i, j] * np.where(i == j, 1.0, math.sqrt(2))
+        projected = (basis * np.maximum(eigenvalues, 0)) @ basis.T
+        y[rows] = projected[i, j] * np.where(i == j, 1.0, math.sqrt(2))
     y[gram] = 0.0
     left = program.q + program.A.T @ y
     size = gram.stop - gram.start
     slack_min_eig = float(np.linalg.eigvalsh(_smat(left[:size], order))[0])
     dual_value = float(program.b @ y)
-    missing = max(0.0, -slack_min_eig) * float(program.trace() @ z) + float(np.abs(left[size:]) @ np.abs(z[size:]))
+    missing = max(0.0, -slack_min_eig) * float(program.trace() @ z)
+    missing += float(np.abs(left[size:]) @ np.abs(z[size:]))
 
     largest, distance = max(abs(value), abs(dual_value)), abs(value - dual_value)
-    relative = 1.0 / max(largest, 1e-8 * program.natural)
-
-    def within(level: float) -> bool:
-        # A worst case of exactly zero has no relative accuracy, hence the floor.
-        return max(distance, missing) <= level * max(largest, 1e-2 * program.natural) and primal_error <= level
-
-    status = Status.SOLVED if within(AGREEMENT) else Status.INACCURATE if within(USABLE) else Status.FAILED
+    # A worst case of exactly zero has no relative accuracy, hence the floors.
+    level = max(primal_error, max(distance, missing) / max(largest, 1e-2 * program.natural))
+    status = Status.SOLVED if level <= AGREEMENT else Status.INACCURATE if level <= USABLE else Status.FAILED
     if status is Status.FAILED:
         value = dual_value = math.nan
-    return dict(status=status, value=value, dual_value=dual_value, gap=distance * relative,
-                slack_min_eig=slack_min_eig, primal_error=primal_error, dual_error=missing * relative), y
+    floored = max(largest, 1e-8 * program.natural)
+    return {"status": status, "value": value, "dual_value": dual_value, "gap": distance / floored,
+            "slack_min_eig": slack_min_eig, "primal_error": primal_error, "dual_error": missing / floored}, y
 
 
-def _solve(program: _Program, solver: str | None, tol: float) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+def _solve(program: _Program, solver: str | None, tol: float) -> tuple[_Fields, np.ndarray, np.ndarray]:
     """Solve and judge: fields, z, y. With no solver named, a doubtful answer of one is put to the other."""
     order = max(n for _, n in program.lmis)
-    names = [solver.upper()] if solver else ["CLARABEL", "SCS"] if order <= SMALL_ORDER else ["SCS", "CLARABEL"]
-    if names[0] not in ("CLARABEL", "SCS"):
-        raise ValueError(f"solver is {solver!r}, want 'CLARABEL', 'SCS' or None")
-    if order > 2 * SMALL_ORDER and solver is None:
+    names = ["CLARABEL", "SCS"] if order <= SMALL_ORDER else ["SCS", "CLARABEL"]
+    if solver is not None:
+        names = [_solver_name(solver)]
+    elif order > 2 * SMALL_ORDER:
         names = ["SCS"]  # Clarabel would take minutes
     ranking = [Status.SOLVED, Status.UNBOUNDED, Status.INFEASIBLE, Status.INACCURATE, Status.FAILED]
     answers = []
     for name in names:
         status, z, y = _call(program, name, tol)
         fields, y = _judge(program, status, z, y)
-        answers.append((dict(fields, solver=name), z, y))
+        answers.append((fields | {"solver": name}, z, y))
         if fields["status"] in ranking[:3]:
             break
-    return min(answers, key=lambda answer: ranking.index(answer[0]["status"]))
+    errors = ("gap", "primal_error", "dual_error")
+    return min(answers, key=lambda a: (ranking.index(a[0]["status"]), sum(a[0][name] for name in errors)))
 
 
-def solve_pep(pep: PEP, *, solver: str | None = None, tol: float = 1e-9, chain_first: bool = False) -> Certificate:
-    """The worst case of a declared PEP (PEPit's `pep.solve()`, without cvxpy), with its instance and its proof.
+def _solver_name(solver: str) -> str:
+    if solver.upper() not in ("CLARABEL", "SCS"):
+        raise ValueError(f"solver is {solver!r}, want 'CLARABEL', 'SCS' or None")
+    return solver.upper()
 
-    `solver` is "CLARABEL" or "SCS" (default: by the order of the Gram matrix, the other one on failure). `tol` is
-    what the solver is asked for, on data scaled to max|b| = 1. With `chain_first` the class inequalities between
-    points that do not follow each other, and are not optimal, are left out at first and only those that the worst
-    instance violates come back; the value is that of all of them.
 
-    Calling twice gives the same answer. An unbounded or infeasible problem is a status, never a number (`value` is
-    inf or nan). Raises `ValueError` for a PEP without metric or one that a newer `PEP()` has invalidated.
+def solve_pep(
+    pep: PEP, *, solver: str | None = None, tol: float = 1e-9, chain_first: bool = False
+) -> Certificate:
+    """The worst case of a declared PEP (PEPit's `pep.solve()`, without cvxpy), its instance and its proof.
+
+    `solver` is "CLARABEL" or "SCS" (default: by the order of the Gram matrix, the other one on failure).
+    `tol` is what the solver is asked for, on data scaled to max|b| = 1. With `chain_first` the class
+    inequalities between points that do not follow each other, and are not optimal, are left out at first and
+    only those that the worst instance violates come back; the value is that of all of them.
+
+    Calling twice gives the same answer. An unbounded or infeasible problem is a status, never a number
+    (`value` is inf or nan). Raises `ValueError` for a PEP without metric or one that a newer `PEP()` has
+    invalidated.
     """
     start = time.perf_counter()
     _prepare(pep)
     program = _assemble(pep)
     homogeneous = not program.b.any()
     if homogeneous:
-        # Without any constant (a potential that must decrease, a forgotten initial condition) every instance may be
-        # scaled up: the worst case is zero or infinite, and instances of bounded size tell which.
-        program = program.with_row(program.trace(), 1.0, "normalization: trace of the Gram matrix at most 1")
+        # Without any constant (a potential that must decrease, a forgotten initial condition) every instance
+        # may be scaled up: the worst case is zero or infinite, and instances of bounded size tell which.
+        program = program.with_row(program.trace(), 1.0, "normalization: trace(G) <= 1")
     assembled = time.perf_counter()
 
     distant = _distant_constraints() if chain_first else set()
@@ -442,13 +458,12 @@ def solve_pep(pep: PEP, *, solver: str | None = None, tol: float = 1e-9, chain_f
             break
         keep |= violated
     if homogeneous and fields["value"] > AGREEMENT * program.natural:
-        fields |= dict(status=Status.UNBOUNDED, value=math.inf, dual_value=math.inf, gap=math.nan)
+        fields |= {"status": Status.UNBOUNDED, "value": math.inf, "dual_value": math.inf, "gap": math.nan}
 
-    classes = {type(f).__name__ for f in Function.list_of_functions if f.get_is_leaf() and type(f) is not Function}
-    order, size = Point.counter, Point.counter * (Point.counter + 1) // 2
-    gram = _smat(z[:size], order)
+    size = Point.counter * (Point.counter + 1) // 2
+    gram = _smat(z[:size], Point.counter)
     return Certificate(
-        **fields, exact=fields["status"] is Status.SOLVED and classes <= INTERPOLATION_CLASSES,
+        **fields, exact=fields["status"] is Status.SOLVED and _interpolable(),
         constraints_used=len(part.rows), constraints_total=keep.size,
         seconds_assembly=assembled - start, seconds_solver=time.perf_counter() - assembled,
         gram=gram, function_values=z[size:], points=_factor(gram, 1e-8),
@@ -456,6 +471,14 @@ def solve_pep(pep: PEP, *, solver: str | None = None, tol: float = 1e-9, chain_f
         leaf_points={p: i for i, p in enumerate(Point.list_of_leaf_points)},
         leaf_expressions={e: i for i, e in enumerate(Expression.list_of_leaf_expressions)},
     )
+
+
+def _interpolable() -> bool:
+    """Whether the classes have interpolation conditions and are not used two at a time on one value."""
+    leaves = [f for f in Function.list_of_functions if f.get_is_leaf() and type(f) is not Function]
+    values = [{(id(x), id(g)) for x, g, _ in f.list_of_points} for f in leaves]
+    shared = sum(map(len, values)) > len(set().union(*values))
+    return not shared and {type(f).__name__ for f in leaves} <= INTERPOLATION_CLASSES
 
 
 def _distant_constraints() -> set[int]:
@@ -475,8 +498,8 @@ def _distant_constraints() -> set[int]:
 
 def _multipliers(program: _Program, y: np.ndarray) -> list[Multiplier]:
     """The lines of the proof whose multiplier is above 1e-8."""
-    scalars = zip(program.rows, y[: len(program.rows)], strict=True)
-    lines = [Multiplier(label, float(value), kind) for (label, kind, _), value in scalars if abs(value) > 1e-8]
+    scalars = zip(program.rows, y[: len(program.rows)].tolist(), strict=True)
+    lines = [Multiplier(label, value, kind) for (label, kind, _), value in scalars if abs(value) > 1e-8]
     lmis = [(label, _smat(y[rows], order)) for label, order, rows in program.blocks()[:-1]]
     return lines + [Multiplier(label, Y, "lmi") for label, Y in lmis if np.max(np.abs(Y)) > 1e-8]
 
@@ -490,22 +513,23 @@ def _factor(gram: np.ndarray, relative: float) -> np.ndarray:
 
 def reduce_dimension(pep: PEP, certificate: Certificate, *, slack: float = 1e-6, rank_tol: float = 1e-4,
                      solver: str | None = None, tol: float = 1e-9) -> Certificate:
-    """A worst instance of low dimension: the same certificate and proof, with new `gram`, values and `points`.
+    """A worst instance of low dimension: the same certificate and proof with new `gram`, values and `points`.
 
-    Heuristic: among the instances whose metric is at least (1 - slack) times the worst case, take the one of least
-    trace (Fazel, Hindi, Boyd, 2003), then drop the eigenvalues of its Gram matrix below `rank_tol` times the largest.
-    `value` becomes what this instance attains. Returns the certificate unchanged if the second program fails.
+    Heuristic: among the instances whose metric is at least (1 - slack) times the worst case, take the one of
+    least trace (Fazel, Hindi, Boyd, 2003), then drop the eigenvalues of its Gram matrix below `rank_tol`
+    times the largest. `value` becomes the metric of that instance before the drop; `primal_error` still
+    speaks of the first one. Returns the certificate unchanged if the second program fails.
     """
     if not certificate.status.has_value:
-        raise ValueError(f"reduce_dimension: this certificate is {certificate.status.value}, it holds no instance")
+        raise ValueError(f"reduce_dimension: certificate is {certificate.status.value}, it holds no instance")
     _prepare(pep)
     program = _assemble(pep)
     if Point.list_of_leaf_points != list(certificate.leaf_points):
-        raise ValueError("reduce_dimension: the certificate belongs to another PEP, or to this one before it grew")
+        raise ValueError("reduce_dimension: the certificate is another PEP's, or this one's before it grew")
     floor = certificate.value - slack * abs(certificate.value)
     second = replace(program.with_row(program.q, -floor, "worst case kept"), q=program.trace())
     small = max(n for _, n in program.lmis) <= SMALL_ORDER
-    status, z, _ = _call(second, (solver or ("CLARABEL" if small else "SCS")).upper(), tol)
+    status, z, _ = _call(second, _solver_name(solver or ("CLARABEL" if small else "SCS")), tol)
     excess = (second.A @ z - second.b)[second.equalities : len(second.rows)]
     if status is not Status.SOLVED or np.max(excess) > slack * program.scale:
         return certificate
@@ -519,14 +543,14 @@ def reduce_dimension(pep: PEP, certificate: Certificate, *, slack: float = 1e-6,
 def symbolic_guard() -> Iterator[None]:
     """While the body runs, a PEPit Constraint or Expression used as a truth value raises `TypeError`.
 
-    PEPit's comparisons build Constraint objects, which Python takes for true: `if f(x) <= f(y)` always takes the
-    first branch and `min(f(x), f(y))` answers at random, silently. The guard acts on the whole process (as PEPit's
-    own registers do) and is undone on leaving, exceptions included; guards may be nested.
+    PEPit's comparisons build Constraint objects, which Python takes for true: `if f(x) <= f(y)` always takes
+    the first branch and `min(f(x), f(y))` answers at random, silently. The guard acts on the whole process
+    (as PEPit's own registers do) and is undone on leaving, exceptions included; guards may be nested.
     """
 
     def refuse(symbol: object) -> bool:
-        raise TypeError("a comparison of symbolic values has no truth value: this method branches on values and "
-                        "cannot be read on Points")
+        raise TypeError("a comparison of symbolic values has no truth value: "
+                        "this method branches on values and cannot be read on Points")
 
     before = {cls: cls.__dict__.get("__bool__") for cls in (Constraint, Expression)}
     for cls in before:

@@ -10,7 +10,8 @@ meaningful order. Two assumptions are made, and both are named in the results:
 * **Kurtosis** E(X-m)^4 <= kurtosis * Var(X)^2, default 30 (normal 3, exponential 9, chi-square_1 15, log-normal with
   sigma 0.75 about 27). Every other limit of a mean needs it, because no finite sample excludes a rare huge
   value. A larger sample kurtosis contradicts it: the limit is then not ``trusted`` and supports no verdict. A
-  smaller one proves nothing, so it remains an assumption.
+  smaller one proves nothing, so it remains an assumption (a rare event not seen at all looks like zero variance:
+  indicators belong in ``judge_quantile``, which assumes no tail).
 """
 
 from __future__ import annotations

@@ -69,6 +69,7 @@ class Verdict:
     symbol: str = ""
     latex: str = ""
     trace: Any = field(default=None, repr=False)
+    sources: tuple[str, ...] = field(default=(), repr=False)  # modules whose text decides this verdict
 
     def __bool__(self) -> bool:
         return self.verdict == "holds"

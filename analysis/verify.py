@@ -112,7 +112,9 @@ def examine(g: Guarantee, m: Method, budget: Budget, *, problem: Any = None, x0:
         verdict = check_guarantee(verdict, g, m, full=full)
     if controls:
         verdict = replace(verdict, controls=tuple(see_control(g, m, c, cases, budget) for c in g.controls))
-    return replace(verdict, seconds=time.perf_counter() - clock)
+    from .record import sources_of
+
+    return replace(verdict, seconds=time.perf_counter() - clock, sources=sources_of(m, [c.problem for c in cases]))
 
 
 def _nowhere(g: Guarantee) -> Any:

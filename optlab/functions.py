@@ -33,12 +33,16 @@ maximum = _dual("Max", np.maximum, "The larger of two.")
 minimum = _dual("Min", np.minimum, "The smaller of two.")
 
 
-def harmonic(k: Any) -> Any:
-    """H_k = 1 + 1/2 + ... + 1/k."""
+def harmonic(k: Any, order: float = 1) -> Any:
+    """1 + 1/2^order + ... + 1/k^order."""
     if _symbolic(k):
         import sympy
 
-        return sympy.harmonic(k)
-    from scipy.special import digamma
+        return sympy.harmonic(k, sympy.nsimplify(order))
+    k = np.asarray(k)
+    if order == 1:
+        from scipy.special import digamma
 
-    return digamma(np.asarray(k, dtype=float) + 1) + np.euler_gamma
+        return digamma(k.astype(float) + 1) + np.euler_gamma
+    sums = np.concatenate([[0.0], np.cumsum(np.arange(1.0, k.max() + 1) ** -order)])
+    return sums[k.astype(int)]

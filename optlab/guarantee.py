@@ -19,16 +19,27 @@ Mode = Literal["pointwise", "expectation", "high probability", "order", "scaling
 
 @dataclass(frozen=True)
 class Cite:
-    """The catalogue item that a guarantee proves: row, item, where in the paper; ``claim`` for one of several claims."""
+    """The catalogue item that a guarantee proves: row, item, where in the paper; ``claim`` for one of several claims.
+
+    Row 0 is literature outside the catalogue (``where`` then says which). ``refutes`` says why the catalogue's statement
+    is wrong when the guarantee verifies the correct one in its place.
+    """
 
     row: int
     item: int
     where: str = ""
     claim: str = ""
+    refutes: str = ""
 
     def __str__(self) -> str:
-        claim = f"({self.claim})" if self.claim else ""
-        return f"{self.row}.{self.item}{claim}" + (f" {self.where}" if self.where else "")
+        if self.row == 0:
+            return self.where
+        return self.key + (f" {self.where}" if self.where else "")
+
+    @property
+    def key(self) -> str:
+        """``row.item`` with the claim: 165.1(descent lemma)."""
+        return f"{self.row}.{self.item}" + (f"({self.claim})" if self.claim else "")
 
 
 cite = Cite
@@ -178,8 +189,7 @@ class Guarantee:
     @property
     def id(self) -> str:
         """``method[row.item]``: unique within a method together with the measure's name."""
-        claim = f"({self.source.claim})" if self.source.claim else ""
-        return f"{self.method}[{self.source.row}.{self.source.item}{claim}]"
+        return f"{self.method}[{self.source.key if self.source.row else self.source.where}]"
 
     def of(self, method: str) -> Guarantee:
         return replace(self, method=method)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from optlab.problems.errors import AssumptionError
+
 EPS = float(np.finfo(float).eps)
 
 
@@ -38,6 +40,51 @@ class Measure:
 
     def __str__(self) -> str:
         return self.name
+
+
+@dataclass(frozen=True)
+class Law:
+    """A Gaussian law: ``mean`` (d,), ``covariance`` (d, d)."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+    def sq_wasserstein(self, other: Law) -> float:
+        """W_2^2 (Bures): ||m - m'||^2 + min over orthogonal U of ||S^(1/2) - S'^(1/2) U||^2, without cancellation."""
+        a, b = _root(self.covariance), _root(other.covariance)
+        left, _, right = np.linalg.svd(b @ a)
+        return float(np.sum((self.mean - other.mean) ** 2) + np.sum((a - b @ left @ right) ** 2))
+
+    def kl(self, other: Law) -> float:
+        """KL(self || other) for a nondegenerate ``other``; infinite when self is degenerate (a point)."""
+        root = np.linalg.inv(np.linalg.cholesky(other.covariance))
+        shares = np.linalg.eigvalsh(root @ self.covariance @ root.T)
+        shift = root @ (self.mean - other.mean)
+        with np.errstate(divide="ignore"):
+            return float(shift @ shift + np.sum(shares - 1 - np.log(np.maximum(shares, 0.0)))) / 2
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh(covariance)
+    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+
+
+@dataclass(frozen=True)
+class LawMeasure(Measure):
+    """A measure of the law of the iterate: ``of(problem, Law(mean, covariance))``, for ``mode="expectation"``.
+
+    The law is exact: that of a method affine in its normal draws. It is the certified sequence's, flattened; with
+    ``whole`` that of all fields of the state, concatenated.
+    """
+
+    symbolic: bool = False
+    whole: bool = False
+
+    def __call__(self, problem: Any, iterate: Any) -> Any:
+        if not isinstance(iterate, Law):
+            raise AssumptionError(f"{self.name} speaks of the law of the iterates, which is known exactly only for methods "
+                                  "affine in their normal draws (here: no such law)")
+        return self.of(problem, iterate)
 
 
 def _to_solution(problem: Any, x: Any) -> Any:

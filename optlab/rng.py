@@ -79,8 +79,8 @@ class Stream:
         return np.argsort(self.uniform((n,)), axis=-1)
 
     def subset(self, n: int, b: int) -> np.ndarray:
-        """b distinct integers of 0..n-1, uniform without replacement."""
-        return self.permutation(n)[..., :b]
+        """b distinct integers of 0..n-1, uniform without replacement, in ascending order."""
+        return np.sort(self.permutation(n)[..., :b], axis=-1)
 
 
 class NotEnumerable(TypeError):

@@ -9,6 +9,7 @@ from .assumptions import ConvexTerms as ConvexTerms
 from .assumptions import Lipschitz as Lipschitz
 from .assumptions import LipschitzHessian as LipschitzHessian
 from .assumptions import LipschitzOperator as LipschitzOperator
+from .assumptions import LipschitzThirdDerivative as LipschitzThirdDerivative
 from .assumptions import LowerBounded as LowerBounded
 from .assumptions import Monotone as Monotone
 from .assumptions import Nonexpansive as Nonexpansive

@@ -102,6 +102,13 @@ class LipschitzHessian(Assumption):
 
 
 @dataclass(frozen=True)
+class LipschitzThirdDerivative(Assumption):
+    """The third derivative is L3-Lipschitz in operator norm."""
+
+    L3: float
+
+
+@dataclass(frozen=True)
 class Compact(Assumption):
     """The feasible set is convex and bounded, D = its Euclidean diameter."""
 
@@ -119,6 +126,25 @@ class SmoothTerms(Assumption):
     """f = mean of n terms, each Lmax-smooth."""
 
     Lmax: float
+
+
+@dataclass(frozen=True)
+class StronglyConvexTerms(ConvexTerms):
+    """f = mean of n terms, each mu_terms-strongly convex."""
+
+    mu_terms: float
+
+
+@dataclass(frozen=True)
+class LipschitzTerms(Assumption):
+    """f = mean of n terms; every (sub)gradient of every term (``component_grad``) has norm at most Gmax."""
+
+    Gmax: float
+
+
+@dataclass(frozen=True)
+class Interpolation(Assumption):
+    """f = mean of n terms, and x_star minimizes every one of them."""
 
 
 @dataclass(frozen=True)
@@ -158,3 +184,53 @@ class Cocoercive(Monotone):
 @dataclass(frozen=True)
 class Nonexpansive(Assumption):
     """||T(x) - T(y)|| <= ||x - y||."""
+
+
+# --- many agents: the objective is the mean of the agents' objectives, points are (agents, dim) --------------
+@dataclass(frozen=True)
+class SmoothMean(Assumption):
+    """The mean objective is L-smooth."""
+
+    L: float
+
+
+@dataclass(frozen=True)
+class StronglyConvexMean(Assumption):
+    """The mean objective is mu-strongly convex."""
+
+    mu: float
+
+
+@dataclass(frozen=True)
+class PLMean(Assumption):
+    """The mean objective is mu-Polyak-Lojasiewicz."""
+
+    mu: float
+    implied_by: ClassVar = (StronglyConvexMean,)
+
+
+@dataclass(frozen=True)
+class SmoothAgents(Assumption):
+    """Every agent's objective is Lmax-smooth."""
+
+    Lmax: float
+
+
+@dataclass(frozen=True)
+class QuadraticAgents(Assumption):
+    """Every agent's objective is a quadratic."""
+
+
+@dataclass(frozen=True)
+class CocoerciveAgents(Assumption):
+    """Every agent's operator is mumin-strongly monotone and 1/ell-cocoercive."""
+
+    mumin: float
+    ell: float
+
+
+@dataclass(frozen=True)
+class GossipMatrix(Assumption):
+    """``mix`` is symmetric, doubly stochastic, and contracts disagreement by rho < 1."""
+
+    rho: float

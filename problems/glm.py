@@ -13,11 +13,13 @@ from .assumptions import (
     Convex,
     ConvexTerms,
     LipschitzHessian,
+    LipschitzThirdDerivative,
     LowerBounded,
     QuadraticForm,
     Smooth,
     SmoothTerms,
     StronglyConvex,
+    StronglyConvexTerms,
 )
 from .base import Array, Problem, as_matrix, as_positive, as_vector
 from .data import Dataset, load_data
@@ -34,6 +36,7 @@ class GLM(Problem):
 
     curvature: float = 1.0  # sup of the loss's second derivative
     third: float = 0.0  # sup of |third derivative|
+    fourth: float = 0.0  # sup of |fourth derivative|
 
     def __init__(self, X: Array, y: Array, l2: float = 0.0, *, name: str = ""):
         self.X = as_matrix(X, "X")
@@ -50,15 +53,16 @@ class GLM(Problem):
         self.declare(
             Smooth(float(self.curvature * self._eigenvalues[-1] + self.l2)),
             SmoothTerms(float(self.L_i.max())),
-            ConvexTerms(),
+            StronglyConvexTerms(self.l2) if self.l2 > 0 else ConvexTerms(),
             LowerBounded(),
-            LipschitzHessian(self.third * float(np.linalg.eigvalsh(self._third_moment(rows))[-1])),
+            LipschitzHessian(self.third * self._moment(rows)),
+            LipschitzThirdDerivative(self.fourth * self._moment(rows**2)),
         )
 
-    def _third_moment(self, rows: np.ndarray) -> np.ndarray:
-        """mean ||a_i|| a_i a_i', whose top eigenvalue times sup|loss'''| bounds the Hessian's Lipschitz constant."""
+    def _moment(self, weights: np.ndarray) -> float:
+        """Top eigenvalue of mean w_i a_i a_i': with w = ||a||, ||a||^2 it bounds sup_u mean |a'u|^3, |a'u|^4 from above."""
         X = to_numpy(self.X)
-        return (X * rows[:, None]).T @ X / self.n
+        return float(np.linalg.eigvalsh((X * weights[:, None]).T @ X / self.n)[-1])
 
     @classmethod
     def from_data(cls, data: str | Any, l2: float = 0.0, **options: Any) -> GLM:
@@ -183,12 +187,26 @@ class LeastSquares(GLM):
     def bend(self, t: Array, y: Array) -> Array:
         return 0 * t + 1
 
+    def component_prox(self, v: Array, i: Array, step: float) -> Array:
+        """argmin_x f_i(x) + ||x - v||^2 / (2 step): the residual of the solution first, then the point."""
+        a, shrink = self.X[i], 1 + step * self.l2
+        residual = (self.inner(a, v) - shrink * self.y[i]) / (shrink + step * self.inner(a, a))
+        return (v - step * self.column(residual) * a) / shrink
+
+    @cached_property
+    def Delta(self) -> float:
+        """Function noise: inf f - mean_i inf f_i."""
+        sq_rows = (to_numpy(self.X) ** 2).sum(axis=1)
+        least = self.l2 * to_numpy(self.y) ** 2 / (2 * np.maximum(sq_rows + self.l2, np.finfo(float).tiny))
+        return self.f_star - float(least.mean())
+
 
 class LogisticRegression(GLM):
     """f(x) = mean_i log(1 + exp(-y_i a_i'x)) + l2/2 ||x||^2 with y_i in {-1, 1} and l2 > 0."""
 
     curvature = 0.25
     third = 1 / (6 * np.sqrt(3))
+    fourth = 1 / 8
 
     def __init__(self, X: Array, y: Array, l2: float = 1e-2, *, name: str = ""):
         as_positive(l2, "l2 (without it the minimum need not exist)")
@@ -222,7 +240,8 @@ class HuberRegression(GLM):
         self.delta = as_positive(delta, "delta")
         as_positive(l2, "l2 (without it the minimum need not be unique)")
         super().__init__(X, y, l2, name=name)
-        self.assumptions = tuple(a for a in self.assumptions if not isinstance(a, LipschitzHessian))
+        self.assumptions = tuple(a for a in self.assumptions 
+                                 if not isinstance(a, (LipschitzHessian, LipschitzThirdDerivative)))
         self.declare(StronglyConvex(self.l2))
         self._polish(self.l2)
 

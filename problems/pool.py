@@ -15,7 +15,7 @@ from .assumptions import Assumption
 from .base import Problem
 
 ENTRIES: dict[str, Callable[[], Problem]] = {}
-MODULES = ("pool",)  # modules of this package that register entries
+MODULES = ("pool", "sums")  # modules of this package that register entries
 
 
 def entry(build: Callable[[], Problem]) -> Callable[[], Problem]:

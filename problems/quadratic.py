@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from .assumptions import PL, Convex, LipschitzHessian, LowerBounded, QuadraticForm, Smooth, StronglyConvex
+from .assumptions import (
+    PL,
+    Convex,
+    LipschitzHessian,
+    LipschitzThirdDerivative,
+    LowerBounded,
+    QuadraticForm,
+    Smooth,
+    StronglyConvex,
+)
 from .base import Array, Problem, as_matrix, as_vector
 from .errors import ProblemError
 
@@ -40,7 +49,8 @@ class Quadratic(Problem):
         self.point_shape = (d,)
         self.x_star = like(solution, A)
         self.f_star = float(-host_b @ solution / 2)
-        self.declare(Smooth(float(eig[-1])), QuadraticForm(), LowerBounded(), LipschitzHessian(0.0))
+        self.declare(Smooth(float(eig[-1])), QuadraticForm(), LowerBounded(), LipschitzHessian(0.0),
+                     LipschitzThirdDerivative(0.0))
         smallest = float(eig[positive][0])
         if positive.all():
             self.declare(StronglyConvex(smallest))

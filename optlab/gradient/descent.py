@@ -52,7 +52,7 @@ gradient_descent.proves(
               assumes=(Smooth,), at=pairs, using=dict(g2=now(lambda p, pair: p.sq(p.grad(point(pair.x))))),
               tightness="tight", **up_to),
     Guarantee(gradient_share, lambda gap: gap, cite(165, 1, "Sec 2", claim="gradient bound"),
-              assumes=(LowerBounded, Smooth), using=dict(gap=now(suboptimality)), tightness="tight",
+              assumes=(LowerBounded, Smooth), using=dict(gap=now(suboptimality)),
               recipe=lambda L: dict(step=1 / L), control=Control("a function four times less smooth than declared",
               on=lambda rng: [Misdeclared(p, L=p.L / 4) for p in pool(LowerBounded, Smooth)])),
 )
