@@ -250,7 +250,6 @@ def refused(g: Guarantee, method: Method, case: Case, why: str) -> Verdict:
 def see_control(g: Guarantee, method: Method, control: Control, cases: Sequence[Case], budget: Budget) -> ControlSeen:
     """Run a sabotage until it is caught; a violation counts only when it was seen in finite numbers."""
     tried: list[Verdict] = []
-    finite = False
     own = cases_of(g, method, budget, family=control.on) if control.on is not None else list(cases)
     for case in own:
         try:
@@ -264,11 +263,10 @@ def see_control(g: Guarantee, method: Method, control: Control, cases: Sequence[
             return ControlSeen(control.why, control.expect == "refused", "refused", f"{case}: {error}")
         caught = [job for job in jobs if job.judgement and job.judgement.verdict == "violated" and job.judgement.finite]
         if caught:
-            finite = True
             verdict = _as_verdict(g, method, case, caught[0])
             return ControlSeen(control.why, control.expect == "violated", "violated", str(case), verdict.ratio, verdict.at)
         tried.append(verdict_of(g, method, case, jobs))
     if not tried:
         return ControlSeen(control.why, False, "vacuous", "no case")
     out = worst(tried)
-    return ControlSeen(control.why, finite, out.verdict, out.problem, out.ratio, out.at)
+    return ControlSeen(control.why, False, out.verdict, out.problem, out.ratio, out.at)

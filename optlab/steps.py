@@ -23,6 +23,12 @@ def inverse_sqrt(h: float) -> Callable[[int], float]:
 
 
 @cache
+def inverse_square(h: float) -> Callable[[int], float]:
+    """h / (k + 1)^2: summable, so that no point is reached beyond a fixed distance."""
+    return lambda k: h / (k + 1) ** 2
+
+
+@cache
 def switching(L: float, mu: float) -> Callable[[int], float]:
     """1/(2L) up to k = 4 ceil(L/mu), then (2k + 1) / ((k + 1)^2 mu) (Gower et al. 2019)."""
     return lambda k: 1 / (2 * L) if k <= 4 * ceil(L / mu) else (2 * k + 1) / ((k + 1) ** 2 * mu)

@@ -1,6 +1,7 @@
 # The public names of optlab.problems; one line each.
 from .assumptions import PL as PL
 from .assumptions import Assumption as Assumption
+from .assumptions import BoundedMoment as BoundedMoment
 from .assumptions import BoundedVariance as BoundedVariance
 from .assumptions import Cocoercive as Cocoercive
 from .assumptions import Compact as Compact
@@ -8,6 +9,7 @@ from .assumptions import Convex as Convex
 from .assumptions import ConvexTerms as ConvexTerms
 from .assumptions import Lipschitz as Lipschitz
 from .assumptions import LipschitzHessian as LipschitzHessian
+from .assumptions import LipschitzMirror as LipschitzMirror
 from .assumptions import LipschitzOperator as LipschitzOperator
 from .assumptions import LipschitzThirdDerivative as LipschitzThirdDerivative
 from .assumptions import LowerBounded as LowerBounded
@@ -23,6 +25,12 @@ from .assumptions import StronglyMonotone as StronglyMonotone
 from .assumptions import WeaklyConvex as WeaklyConvex
 from .base import Problem as Problem
 from .base import Wrapped as Wrapped
+from .composite import Composite as Composite
+from .composite import ElasticNet as ElasticNet
+from .composite import ElasticNetRegression as ElasticNetRegression
+from .composite import GroupL2 as GroupL2
+from .composite import L1 as L1
+from .composite import Lasso as Lasso
 from .data import Dataset as Dataset
 from .data import load_data as load_data
 from .errors import AssumptionError as AssumptionError
@@ -34,3 +42,11 @@ from .glm import LeastSquares as LeastSquares
 from .glm import LogisticRegression as LogisticRegression
 from .pool import pool as pool
 from .quadratic import Quadratic as Quadratic
+from .sets import Ball as Ball
+from .sets import Box as Box
+from .sets import Constrained as Constrained
+from .sets import L1Ball as L1Ball
+from .sets import MaxLinear as MaxLinear
+from .sets import Resisting as Resisting
+from .sets import Simplex as Simplex
+from .sets import Space as Space

@@ -51,7 +51,6 @@ class SmoothPart(Assumption):
     """Objective f + h: the gradient of f (what ``grad`` returns) is L-Lipschitz; h is met through its prox, set or LMO."""
 
     L: float
-    implied_by: ClassVar = (Smooth,)
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,6 @@ class StronglyConvexPart(Assumption):
     """Objective f + h: f itself (the part that ``grad`` speaks of) is mu-strongly convex, h is convex."""
 
     mu: float
-    implied_by: ClassVar = (StronglyConvex,)
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ class LowerBounded(Assumption):
 
 @dataclass(frozen=True)
 class Lipschitz(Assumption):
-    """Every (sub)gradient returned by ``grad`` has norm at most G."""
+    """Every (sub)gradient returned by ``grad`` (on the feasible set, where there is one) has norm at most G."""
 
     G: float
 
@@ -113,6 +111,14 @@ class Compact(Assumption):
     """The feasible set is convex and bounded, D = its Euclidean diameter."""
 
     D: float
+
+
+@dataclass(frozen=True)
+class LipschitzMirror(Assumption):
+    """``mirror`` is the step of a map rho-strongly convex in a norm, in whose dual subgradients are at most G_dual."""
+
+    rho: float
+    G_dual: float
 
 
 # --- sums and noise ----------------------------------------------------------------------------------------
@@ -152,6 +158,13 @@ class BoundedVariance(Assumption):
     """``stochastic_grad`` is unbiased and E||stochastic_grad - grad||^2 <= sigma^2 at every point."""
 
     sigma: float
+
+
+@dataclass(frozen=True)
+class BoundedMoment(Assumption):
+    """``stochastic_grad`` is an unbiased (sub)gradient with E||stochastic_grad||^2 <= B^2 at every (feasible) point."""
+
+    B: float
 
 
 # --- operators ---------------------------------------------------------------------------------------------

@@ -240,7 +240,7 @@ class HuberRegression(GLM):
         self.delta = as_positive(delta, "delta")
         as_positive(l2, "l2 (without it the minimum need not be unique)")
         super().__init__(X, y, l2, name=name)
-        self.assumptions = tuple(a for a in self.assumptions 
+        self.assumptions = tuple(a for a in self.assumptions
                                  if not isinstance(a, (LipschitzHessian, LipschitzThirdDerivative)))
         self.declare(StronglyConvex(self.l2))
         self._polish(self.l2)

@@ -15,7 +15,7 @@ from .assumptions import Assumption
 from .base import Problem
 
 ENTRIES: dict[str, Callable[[], Problem]] = {}
-MODULES = ("pool", "sums")  # modules of this package that register entries
+MODULES = ("pool", "sums", "composite", "sets")  # modules of this package that register entries
 
 
 def entry(build: Callable[[], Problem]) -> Callable[[], Problem]:
@@ -47,6 +47,13 @@ def spectrum(eigenvalues: list[float], seed: int = 0) -> np.ndarray:
 
 
 @entry
+def breast_cancer_logistic() -> Problem:
+    from .glm import LogisticRegression
+
+    return LogisticRegression.from_data("breast_cancer", l2=1e-2)
+
+
+@entry
 def quadratic() -> Problem:
     from .quadratic import Quadratic
 
@@ -61,13 +68,6 @@ def singular_quadratic() -> Problem:
     A = spectrum([0, 0, 0.1, 0.3, 1.0, 3.0])
     A = (A + A.T) / 2
     return Quadratic(A, A @ np.random.default_rng(2).standard_normal(6))
-
-
-@entry
-def breast_cancer_logistic() -> Problem:
-    from .glm import LogisticRegression
-
-    return LogisticRegression.from_data("breast_cancer", l2=1e-2)
 
 
 @entry

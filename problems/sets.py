@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import product
 from typing import NamedTuple
 
@@ -448,27 +449,27 @@ def _affine(n: int, d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.standard_normal((n, d)), rng.standard_normal(n)
 
 
-@entry
+@cache
 def max_affine_on_simplex() -> Problem:
     return MaxLinear(*_affine(12, 6, 21), over=Simplex(12), domain=Simplex(6))
 
 
-@entry
+@cache
 def uniform_norm_on_box() -> Problem:
     return MaxLinear(*_affine(10, 5, 22), over=L1Ball(10), domain=Box(-np.ones(5), np.ones(5)))
 
 
-@entry
+@cache
 def mean_absolute_on_l1_ball() -> Problem:
     return MaxLinear(*_affine(10, 4, 23), over=Box(-np.full(10, 0.1), np.full(10, 0.1)), domain=L1Ball(4, 1.0))
 
 
-@entry
+@cache
 def hinge_on_ball() -> Problem:
     M, _ = _affine(10, 4, 24)
     return MaxLinear(M, np.ones(10), over=Box(np.zeros(10), np.full(10, 0.1)), domain=Ball(4, 2.0), mu=0.5)
 
 
-@entry
+@cache
 def max_affine_strongly_convex() -> Problem:
     return MaxLinear(*_affine(6, 4, 25), over=Simplex(6), domain=Ball(4, 3.0), mu=1.0)

@@ -23,7 +23,7 @@ from ..functions import ceil, exp, harmonic, log, sqrt
 from ..guarantee import Case, Control, Guarantee, cite, now
 from ..measures import EPS, Measure, point, sq_distance, sq_gradient, suboptimality
 from ..methods import as_method, method
-from ..steps import at, inverse_sqrt, switching
+from ..steps import at, inverse_sqrt, inverse_square, switching
 
 
 class State(NamedTuple):
@@ -164,9 +164,9 @@ sgd.proves(
               control=(beyond_Lmax(1 / 4), forgotten_noise)),
     Guarantee(suboptimality, lambda k, h, R, sigma_star: (R**2 / h + h * sigma_star**2 * log(k + 1)) / sqrt(k),
               cite(165, 9, "Sec 5.1"), at=average, mode="order", assumes=(ConvexTerms, SmoothTerms), steps=3000,
-              on=lambda rng: [Case(c.problem, far(c.problem, 0.1), replicates=256) for c in small_sums(rng)],
+              on=lambda rng: [Case(p, far(p, 1.0), replicates=256) for p in (sums.ridge(rng), sums.logistic(rng))],
               recipe=lambda Lmax: dict(h=1 / (4 * Lmax), step=inverse_sqrt(1 / (4 * Lmax))),
-              control=Control("the step does not decrease", recipe=lambda h: dict(step=h))),
+              control=Control("steps with a finite sum", recipe=lambda h: dict(step=inverse_square(h)))),
     Guarantee(sq_distance, lambda k, step, mu, R, sigma_star: linear(k, 1 - step * mu, R**2, 2 * step * sigma_star**2 / mu),
               cite(165, 10, "Sec 5.2"), mode="expectation", assumes=(ConvexTerms, SmoothTerms, StronglyConvex),
               on=small_sums, recipe=lambda Lmax, share: dict(step=share / (2 * Lmax)), vary=dict(share=(1.0, 0.25)),
@@ -212,8 +212,8 @@ sgd.proves(
 
 sgd_momentum.proves(
     Guarantee(suboptimality, lambda k, eta, R, sigma_star: R**2 / (eta * (k + 1)) + 2 * eta * sigma_star**2,
-              cite(165, 16, "Sec 7.2"), mode="expectation", assumes=(ConvexTerms, SmoothTerms), on=small_sums,
+              cite(165, 16, "Sec 7.2"), mode="expectation", assumes=(ConvexTerms, SmoothTerms), on=lambda rng: small_sums(rng)[1:],
               recipe=lambda Lmax, share: dict(eta=share / (4 * Lmax)), vary=dict(share=(1.0, 0.25)),
               valid=lambda eta, Lmax: 0 < eta <= 1 / (4 * Lmax),
-              control=(Control("L in place of Lmax", recipe=lambda L: dict(eta=1 / (4 * L))), forgotten_noise)),
+              control=(Control("eta eighty times too large", recipe=lambda Lmax: dict(eta=20 / Lmax)), forgotten_noise)),
 )
