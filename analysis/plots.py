@@ -1,13 +1,16 @@
-"""Plots: measured against bound, one look for terminal users, notebooks and the atlas."""
+"""Plots: measured against bound, one look for notebooks and the atlas."""
 
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import numpy as np
 
 COLOURS = {"measured": "#2563a8", "bound": "#c8501e", "worst": "#6b4fa0"}
+INK = "#808080"  # of axes and text in an SVG, where the page's own colour takes its place
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def _axes(ax: Any) -> Any:
@@ -19,61 +22,157 @@ def _axes(ax: Any) -> Any:
     return ax
 
 
-def _logarithmic(ax: Any, k: np.ndarray, positive: bool) -> None:
-    if positive:
+def _decade(value: float, _: int = 0) -> str:
+    """Tick labels of a logarithmic axis as plain text: 1, 10, 10³."""
+    power = int(round(np.log10(value))) if value > 0 else 0
+    return f"{value:g}" if value == 0 or 0 <= power <= 2 else "10" + str(power).translate(SUPERSCRIPT)
+
+
+def _scales(ax: Any, k: np.ndarray, logarithmic: bool) -> None:
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+    if logarithmic:
         ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(numticks=7))
+        ax.yaxis.set_major_formatter(_decade)
+        ax.yaxis.set_minor_locator(NullLocator())
     if len(k) and k[-1] > 300:
-        ax.set_xscale("symlog", linthresh=10)
+        ax.set_xscale("log" if k[0] >= 1 else "symlog", **({} if k[0] >= 1 else {"linthresh": 10}))
+        ax.xaxis.set_major_formatter(_decade)
+        ax.xaxis.set_minor_locator(NullLocator())
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+        if len(k) == 1:
+            ax.set_xlim(k[0] - 1, k[0] + 1)
     ax.set_xlabel("k")
-    ax.grid(alpha=0.25, linewidth=0.6)
+    ax.grid(alpha=0.22, linewidth=0.6)
+    ax.set_axisbelow(True)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
 
 
-def plot_verdict(verdict: Any, ax: Any = None) -> Any:
-    """Measured and bound against k, the exact worst case where known; returns the axes."""
-    ax = _axes(ax)
-    curve = verdict.curve
-    if not curve:
-        ax.text(0.5, 0.5, verdict.note or verdict.verdict, ha="center", va="center", wrap=True, transform=ax.transAxes)
-        ax.set_axis_off()
-        return ax
-    k, measured, bound = curve["k"], curve["measured"], curve["bound"]
-    lone = len(k) == 1
-    rows = np.isfinite(measured) & ((k > 0) | (not np.isfinite(bound[0])) if not lone else True)
-    shown = measured[rows]
-    sign = -1.0 if len(shown) and np.all(shown <= 0) and np.any(shown < 0) else 1.0
-    positive = bool(np.any(sign * shown > 0)) and not lone
-    label = "measured" if sign > 0 else "-measured"
-    style = dict(marker="o", markersize=7, linestyle="none") if np.count_nonzero(rows) < 3 else dict(linewidth=1.8)
-    ax.plot(k[rows], _visible(sign * shown, positive), color=COLOURS["measured"], label=label, **style)
-    limit = np.isfinite(bound) & (k > 0)
-    ax.plot(k[limit], _visible(sign * bound[limit], positive), color=COLOURS["bound"], linestyle="--" if not lone else "none",
-            marker="_" if lone else None, markersize=16, linewidth=1.4, label="bound" if sign > 0 else "-bound")
-    if verdict.at > 0 and np.isfinite(verdict.ratio):
-        at = np.flatnonzero(k == verdict.at)
-        if len(at) and np.isfinite(measured[at[0]]):
-            ax.plot(k[at], _visible(sign * measured[at], positive), "o", markersize=8, markerfacecolor="none",
-                    color=COLOURS["measured"])
-            ax.annotate(f"ratio {verdict.ratio:.3g}", (k[at[0]], sign * measured[at[0]]), xytext=(8, 8),
-                        textcoords="offset points", fontsize=8)
-    _logarithmic(ax, k, positive)
-    if positive:
-        _clip(ax, sign * np.concatenate([shown, bound[limit]]))
-    ax.set_title(f"{verdict.method} on {verdict.problem}: {verdict.verdict}", fontsize=10, loc="left")
-    ax.set_ylabel(f"${verdict.symbol}$" if verdict.symbol else verdict.guarantee.partition(" <= ")[0], fontsize=9)
-    ax.legend(frameon=False, fontsize=8)
+def _symbol(tex: str, name: str) -> str:
+    """The measure on an axis: its LaTeX where Matplotlib can set it, else its name."""
+    from matplotlib.mathtext import MathTextParser
+
+    plain = re.sub(r"\\[td]frac", r"\\frac", tex)
+    if plain:
+        try:
+            MathTextParser("path").parse(f"${plain}$")
+            return f"${plain}$"
+        except ValueError:
+            pass
+    return name.replace("$", r"\$")
+
+
+def _message(ax: Any, text: str) -> Any:
+    import textwrap
+
+    ax.text(0.5, 0.5, textwrap.fill(text.replace("$", r"\$"), 60), ha="center", va="center", transform=ax.transAxes)
+    ax.set_axis_off()
     return ax
 
 
-def _visible(y: np.ndarray, positive: bool) -> np.ndarray:
-    return np.where(y > 0, y, np.nan) if positive else y
+def drawable(verdict: Any) -> bool:
+    """Whether a verdict has anything finite to draw."""
+    curve = verdict.curve
+    return bool(curve) and bool(np.isfinite(np.asarray(curve["measured"], dtype=float)).any())
+
+
+def plot_verdict(verdict: Any, ax: Any = None, labels: bool = True) -> Any:
+    """Measured and bound against k, the worst case over the class where it is comparable; returns the axes.
+
+    ``labels=False`` leaves title, y label and legend to the page around the plot.
+    """
+    ax = _axes(ax)
+    if not drawable(verdict):
+        return _message(ax, verdict.note or f"{verdict.verdict}: nothing finite to draw")
+    k, measured, bound = (np.asarray(verdict.curve[n], dtype=float) for n in ("k", "measured", "bound"))
+    lone = len(k) == 1
+    rows = np.isfinite(measured) & ((k > 0) | (not np.isfinite(bound[0])) | lone)
+    rows = rows if rows.any() else np.isfinite(measured)
+    limit = np.isfinite(bound) & ((k > 0) | lone)
+    everything = np.concatenate([measured[rows], bound[limit]])
+    sign = -1.0 if np.all(everything <= 0) and np.any(everything < 0) else 1.0
+    logarithmic = not lone and _logarithmic(sign * everything)
+    minus = "" if sign > 0 else "-"
+    few = np.count_nonzero(rows) < 3
+    y = _visible(sign * measured, logarithmic)
+    ax.plot(k[rows], y[rows], "o" if few else "-", markersize=6, linewidth=1.8, color=COLOURS["measured"],
+            label=f"{minus}measured")
+    few = np.count_nonzero(limit) < 2
+    y = _visible(sign * bound, logarithmic)
+    (line,) = ax.plot(k[limit], y[limit], "_" if few else "--", markersize=18, markeredgewidth=2, linewidth=1.5,
+                      color=COLOURS["bound"], label=f"{minus}bound")
+    if not few:
+        line.set_dashes((5, 2.5))
+    worst = comparable_worst_case(verdict)
+    if worst:
+        ax.plot([s for s, _ in worst], [sign * y for _, y in worst], "D", markersize=5.5, markerfacecolor="none",
+                markeredgewidth=1.5, color=COLOURS["worst"], label="worst case over the class")
+    shown = k[rows | limit]
+    _scales(ax, shown, logarithmic)
+    if logarithmic:
+        _clip(ax, sign * everything)
+    _mark(ax, verdict, k, sign * measured, labels)
+    if labels:
+        title = f"{verdict.method} on {verdict.problem}: {verdict.verdict}"
+        ax.set_title(title.replace("$", r"\$"), fontsize=10, loc="left", pad=22)
+        name = verdict.guarantee.partition(f" {_relation(verdict.guarantee)} ")[0]
+        ax.set_ylabel(_symbol(verdict.symbol, name), fontsize=9)
+        ax.legend(frameon=False, fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+    return ax
+
+
+def _relation(guarantee: str) -> str:
+    return next((r for r in ("<=", ">=", "==") if f" {r} " in guarantee), "<=")
+
+
+def comparable_worst_case(verdict: Any) -> list[tuple[int, float]]:
+    """Worst cases over the class, at its normal constants, on the scale of this curve: (k, value).
+
+    They are comparable where the theorem's bound there and here differ by one factor at every k: then both classes are
+    the same up to units. One k alone cannot tell.
+    """
+    here = {int(k): b for k, b in zip(verdict.curve.get("k", ()), verdict.curve.get("bound", ()), strict=True)}
+    both = [(w, here[w.steps]) for w in verdict.worst_case if w.steps in here and w.bound and np.isfinite(w.ratio)]
+    factors = np.array([b / w.bound for w, b in both])
+    if len(both) < 2 or not np.allclose(factors, factors[0], rtol=1e-6, atol=0):
+        return []
+    return [(w.steps, b * w.ratio) for w, b in both]
+
+
+def _mark(ax: Any, verdict: Any, k: np.ndarray, measured: np.ndarray, label: bool) -> None:
+    """Circle the k where the ratio is largest, with its value on the side that has room."""
+    at = np.flatnonzero(k == verdict.at)
+    if verdict.at < 0 or not np.isfinite(verdict.ratio) or not len(at) or not np.isfinite(measured[at[0]]):
+        return
+    x, y = k[at[0]], measured[at[0]]
+    if ax.get_yscale() == "log" and y <= 0:
+        return
+    ax.plot([x], [y], "o", markersize=8, markerfacecolor="none", color=COLOURS["measured"])
+    if not label:
+        return
+    across, up = ax.transAxes.inverted().transform(ax.transData.transform((x, y)))
+    ax.annotate(f"ratio {verdict.ratio:.3g}", (x, y), textcoords="offset points", fontsize=8,
+                xytext=(-8 if across > 0.7 else 8, -14 if up > 0.5 else 8), ha="right" if across > 0.7 else "left")
+
+
+def _logarithmic(y: np.ndarray) -> bool:
+    """A logarithmic axis for values of one sign that span more than a decade and a half (rounding apart)."""
+    top = np.max(np.abs(y), initial=0.0)
+    positive = y[y > 0]
+    return len(positive) > 0 and bool(np.all(y >= -1e-12 * top)) and positive.max() / positive.min() > 30
+
+
+def _visible(y: np.ndarray, logarithmic: bool) -> np.ndarray:
+    return np.where(y > 0, y, np.nan) if logarithmic else y
 
 
 def _clip(ax: Any, y: np.ndarray) -> None:
-    """Keep diverged values from flattening the picture: at most 16 decades above the least."""
+    """Keep diverged values from flattening the picture: at most 16 decades to either side of the median."""
     y = y[np.isfinite(y) & (y > 0)]
-    if len(y) and y.max() / y.min() > 1e24:
+    if y.max() / y.min() > 1e24:
         middle = np.median(y)
         ax.set_ylim(max(y.min(), middle * 1e-16) / 3, min(y.max(), middle * 1e16) * 3)
 
@@ -84,31 +183,47 @@ def plot_trace(trace: Any, name: str | None = None, ax: Any = None) -> Any:
     name = name or next(iter(trace.readings))
     values = trace[name].reshape(len(trace.k), -1)
     mean = values.mean(axis=1)
-    positive = bool(np.any(mean > 0))
-    ax.plot(trace.k, _visible(mean, positive), color=COLOURS["measured"], linewidth=1.8, label=name)
+    logarithmic = _logarithmic(mean[np.isfinite(mean)])
+    ax.plot(trace.k, _visible(mean, logarithmic), color=COLOURS["measured"], linewidth=1.8, label=name)
     if values.shape[1] > 1:
-        lo, hi = np.quantile(values, [0.1, 0.9], axis=1)
-        ax.fill_between(trace.k, _visible(lo, positive), _visible(hi, positive), color=COLOURS["measured"], alpha=0.18, linewidth=0)
-    _logarithmic(ax, trace.k, positive)
+        lo, hi = (_visible(q, logarithmic) for q in np.quantile(values, [0.1, 0.9], axis=1))
+        ax.fill_between(trace.k, lo, hi, color=COLOURS["measured"], alpha=0.18, linewidth=0)
+    _scales(ax, trace.k, logarithmic)
     ax.set_title(f"{trace.method.name} on {trace.problem}", fontsize=10, loc="left")
     ax.set_ylabel(name, fontsize=9)
     return ax
 
 
-def svg(draw: Any, *args: Any) -> str:
-    """The plot as inline SVG text with transparent ground, readable on light and dark pages."""
+def svg(draw: Any, *args: Any, salt: str = "optlab", title: str = "", **options: Any) -> str:
+    """The plot as inline SVG with transparent ground, in the page's ink and its --measured, --bound, --worst colours.
+
+    ``salt`` keeps the ids of several plots on one page apart.
+    """
+    import html
+
     import matplotlib as mpl
 
-    with mpl.rc_context({"svg.fonttype": "none", "text.color": "#888", "axes.labelcolor": "#888", "xtick.color": "#888",
-                         "ytick.color": "#888", "axes.edgecolor": "#888", "font.size": 9, "svg.hashsalt": "optlab"}):
+    inked = ("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor", "grid.color")
+    with mpl.rc_context({"svg.fonttype": "none", "font.size": 9, "svg.hashsalt": salt, **dict.fromkeys(inked, INK)}):
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-        ax = figure.subplots()
-        figure.patch.set_alpha(0)
-        ax.patch.set_alpha(0)
-        draw(*args, ax)
+        figure = Figure(figsize=(6.4, 3.4))
+        ax = figure.add_axes((0.085, 0.135, 0.905, 0.84))  # a layout engine would draw everything twice
+        figure.patch.set_visible(False)
+        ax.patch.set_visible(False)
+        draw(*args, ax, **options)
         out = io.StringIO()
-        figure.savefig(out, format="svg", metadata={"Date": None})
+        figure.savefig(out, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = out.getvalue()
-    return text[text.index("<svg"):]
+    text = text[text.index("<svg"):]
+    for pattern, instead in (
+        (r"(?s)<metadata>.*?</metadata>|<style.*?</style>", ""),  # a style element would leak into the page
+        (r' xmlns(:xlink)?="[^"]*"| (width|height)="[\d.]+pt"', ""), ("xlink:href", "href"), (r'<g id="[^"]*"', "<g"),
+        (r"font-family: [^;]*; ?", ""), (r' transform="rotate\(-0[^"]*"', ""), (r"(\.\d\d)\d+", r"\1"),
+        (INK, "currentColor"), (r"\s*\n\s*", "\n"),
+    ):
+        text = re.sub(pattern, instead, text)
+    for name, colour in COLOURS.items():
+        text = text.replace(colour, f"var(--{name}, {colour})")
+    label = html.escape(title or "plot")
+    return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)

@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from optlab.problems import assumptions as A
+from optlab.problems.errors import OptlabError
 from PEPit import PEP, Point
 from PEPit import functions as F
 from PEPit import operators as O
 from PEPit.primitive_steps import linear_optimization_step, proximal_step
-
-from optlab.problems import assumptions as A
-from optlab.problems.errors import OptlabError
 
 
 class SymbolicError(OptlabError):
@@ -138,8 +137,12 @@ def _composite(s: SymbolicProblem) -> None:
 
 
 def _projected(s: SymbolicProblem) -> None:
-    """A Lipschitz convex function over a convex set."""
-    f = s.pep.declare_function(F.ConvexLipschitzFunction, M=s.G)
+    """A Lipschitz convex function over a convex set; where strongly convex too, G bounds the subgradients that are met."""
+    if s.has(A.StronglyConvexPart):
+        f = s.pep.declare_function(F.StronglyConvexFunction, mu=s.mu)
+        s.finish = lambda: [s.pep.add_constraint(g**2 <= s.G**2) for x, g, _ in list(f.list_of_points) if x is not s.x_star]
+    else:
+        f = s.pep.declare_function(F.ConvexLipschitzFunction, M=s.G)
     h = s.pep.declare_function(F.ConvexIndicatorFunction, **(dict(D=s.D) if s.has(A.Compact) else {}))
     _sum_oracles(s, f, h)
 
@@ -162,7 +165,10 @@ def _sum_oracles(s: SymbolicProblem, f: Any, h: Any) -> None:
 def _operator(s: SymbolicProblem) -> None:
     """A monotone operator with ``operator`` and a zero ``x_star``."""
     mu = s.mu if s.has(A.StronglyMonotone) else 0.0
-    if s.has(A.Cocoercive) and not mu:
+    if s.has(A.Coherent):  # Minty: monotone towards x_star only
+        V = s.pep.declare_function(O.LipschitzOperator, L=s.L)
+        s.finish = lambda: [s.pep.add_constraint(g * (x - s.x_star) >= 0) for x, g, _ in list(V.list_of_points)]
+    elif s.has(A.Cocoercive) and not mu:
         V = s.pep.declare_function(O.CocoerciveOperator, beta=s.beta)
     elif s.has(A.LipschitzOperator):
         V = s.pep.declare_function(O.LipschitzStronglyMonotoneOperatorCheap, mu=mu, L=s.L)
@@ -177,10 +183,17 @@ def _operator(s: SymbolicProblem) -> None:
 
 
 def _map(s: SymbolicProblem) -> None:
-    """A nonexpansive map ``T`` with a fixed point."""
-    T = s.pep.declare_function(O.LipschitzOperator, L=1.0)
-    s.T = T.gradient
-    s.x_star, _, _ = T.fixed_point()
+    """A nonexpansive (or averaged) map ``T`` with a fixed point, or with its infimal displacement ``v`` attained."""
+    N = s.pep.declare_function(O.NonexpansiveOperator)
+    share = s.theta if s.has(A.AveragedOperator) else 1.0
+    s.T = N.gradient if share == 1 else lambda x: (1 - share) * x + share * N.gradient(x)
+    if s.has(A.AttainedDisplacement):
+        s.x_star = Point()
+        N.v = s.x_star - N.gradient(s.x_star)
+        s.v = share * N.v
+    else:
+        s.x_star, _, _ = N.fixed_point()
+        s.v = 0 * s.x_star
 
 
 def _is_function(s: SymbolicProblem) -> bool:

@@ -50,7 +50,7 @@ class Law:
     covariance: np.ndarray
 
     def sq_wasserstein(self, other: Law) -> float:
-        """W_2^2 (Bures): ||m - m'||^2 + min over orthogonal U of ||S^(1/2) - S'^(1/2) U||^2, without cancellation."""
+        """W_2^2: ||m - m'||^2 + min over orthogonal U of ||S^(1/2) - S'^(1/2) U||^2 (Bures, free of cancellation)."""
         a, b = _root(self.covariance), _root(other.covariance)
         left, _, right = np.linalg.svd(b @ a)
         return float(np.sum((self.mean - other.mean) ** 2) + np.sum((a - b @ left @ right) ** 2))
@@ -82,8 +82,8 @@ class LawMeasure(Measure):
 
     def __call__(self, problem: Any, iterate: Any) -> Any:
         if not isinstance(iterate, Law):
-            raise AssumptionError(f"{self.name} speaks of the law of the iterates, which is known exactly only for methods "
-                                  "affine in their normal draws (here: no such law)")
+            raise AssumptionError(f"{self.name} speaks of the law of the iterates, which is known exactly only for "
+                                  "methods affine in their normal draws: this run is not one")
         return self.of(problem, iterate)
 
 

@@ -49,6 +49,8 @@ class Method:
         for g in guarantees:
             check(g)
             self.guarantees = (*self.guarantees, g.of(self.name))
+        if self.body.__module__.startswith("optlab."):  # mutants for controls carry no theorem and stay out
+            METHODS[self.name] = self
         return self
 
     def require(self, problem: Any) -> None:
@@ -76,15 +78,8 @@ def _by_name(module: str, name: str) -> Any:
 
 
 def method(**options: Any) -> Callable[[Callable[..., Any]], Method]:
-    """Decorator: ``@method(needs=("grad",), family="gradient")``. optlab's own methods enter the registry."""
-
-    def wrap(body: Callable[..., Any]) -> Method:
-        m = Method(body, **options)
-        if body.__module__.startswith("optlab."):
-            METHODS[m.name] = m
-        return m
-
-    return wrap
+    """Decorator: ``@method(needs=("grad",), family="gradient")``. optlab's own enter the registry with their guarantees."""
+    return lambda body: Method(body, **options)
 
 
 def guarantees(*items: Guarantee, **options: Any) -> Callable[[Any], Method]:

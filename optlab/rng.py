@@ -19,6 +19,7 @@ from scipy.special import ndtri
 
 Array = Any
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_TURN = np.uint64(0xD1B54A32D192ED03)
 
 
 def _mix(z: np.ndarray) -> np.ndarray:
@@ -26,6 +27,16 @@ def _mix(z: np.ndarray) -> np.ndarray:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
+
+
+def _as_uniform(bits: np.ndarray) -> np.ndarray:
+    return ((bits >> np.uint64(11)).astype(float) + 0.5) * 2.0**-53
+
+
+def _as_index(u: np.ndarray, n: int, p: Array) -> np.ndarray:
+    if p is None:
+        return np.minimum((u * n).astype(np.int64), n - 1)
+    return np.minimum(np.searchsorted(np.cumsum(p), u * np.sum(p), side="right"), n - 1)
 
 
 class Stream:
@@ -51,14 +62,14 @@ class Stream:
         size = int(np.prod(shape))
         with np.errstate(over="ignore"):
             self._draws += 1
-            turn = _mix(self._key + np.uint64(self._draws) * np.uint64(0xD1B54A32D192ED03))
+            turn = _mix(self._key + np.uint64(self._draws) * _TURN)
             place = np.arange(1, size + 1, dtype=np.uint64) * _GOLDEN
             bits = _mix(turn[..., None] + place)
         return bits.reshape(self._key.shape + shape)
 
     def uniform(self, shape: tuple[int, ...] = ()) -> np.ndarray:
         """Uniform on (0, 1), never 0 or 1."""
-        return ((self._bits(shape) >> np.uint64(11)).astype(float) + 0.5) * 2.0**-53
+        return _as_uniform(self._bits(shape))
 
     def normal(self, shape: tuple[int, ...] = ()) -> np.ndarray:
         """Standard normal, by inversion."""
@@ -66,10 +77,15 @@ class Stream:
 
     def index(self, n: int, p: Array = None) -> np.ndarray:
         """Integer in 0..n-1, uniform or with probabilities ``p`` (n,)."""
-        u = self.uniform()
-        if p is None:
-            return np.minimum((u * n).astype(np.int64), n - 1)
-        return np.minimum(np.searchsorted(np.cumsum(p), u * np.sum(p), side="right"), n - 1)
+        return _as_index(self.uniform(), n, p)
+
+    def indices(self, n: int, count: int, p: Array = None) -> np.ndarray:
+        """What ``count`` calls of ``index(n, p)`` return, on a new last axis, drawn at once."""
+        with np.errstate(over="ignore"):
+            draws = np.arange(self._draws + 1, self._draws + count + 1, dtype=np.uint64)
+            bits = _mix(_mix(self._key[..., None] + draws * _TURN) + _GOLDEN)
+        self._draws += count
+        return _as_index(_as_uniform(bits), n, p)
 
     def coin(self, p: float) -> np.ndarray:
         """True with probability p."""

@@ -188,6 +188,7 @@ def drive(method: Method, problem: Any, x0: Any, steps: int, *, params: Mapping[
                         zero = {n: 0.0 for n, q in r.using.items() if q.kind == "total"}
                         value = np.asarray(r.measure(problem, here), dtype=float)
                         floor = np.asarray(r.measure.floor(problem, here), dtype=float)
+                        floor = floor + np.zeros(value.shape)  # one a replicate, like the value
                         for q in r.using.values():  # the bound is measured too: its rounding counts
                             if q.kind == "now" and isinstance(q.of, Measure):
                                 floor = floor + np.asarray(q.of.floor(problem, here), dtype=float)

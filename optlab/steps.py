@@ -29,6 +29,12 @@ def inverse_square(h: float) -> Callable[[int], float]:
 
 
 @cache
+def open_loop(h: float = 1.0) -> Callable[[int], float]:
+    """2 h / (k + 2)."""
+    return lambda k: 2 * h / (k + 2)
+
+
+@cache
 def switching(L: float, mu: float) -> Callable[[int], float]:
     """1/(2L) up to k = 4 ceil(L/mu), then (2k + 1) / ((k + 1)^2 mu) (Gower et al. 2019)."""
     return lambda k: 1 / (2 * L) if k <= 4 * ceil(L / mu) else (2 * k + 1) / ((k + 1) ** 2 * mu)

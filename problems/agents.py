@@ -15,15 +15,17 @@ from array_api_compat import array_namespace
 
 from .assumptions import (
     CocoerciveAgents,
+    ContractiveMessages,
     GossipMatrix,
     PLMean,
     QuadraticAgents,
+    SingleAgent,
     SmoothAgents,
     SmoothMean,
     StronglyConvex,
     StronglyConvexMean,
 )
-from .base import Array, Problem, Wrapped, as_positive
+from .base import Array, Problem, Wrapped, as_matrix, as_positive
 from .errors import ProblemError
 from .glm import GLM
 from .graphs import as_gossip
@@ -49,6 +51,8 @@ class Agents(Problem):
     def _agents(self, n: int, d: int) -> None:
         self.n = n
         self.point_shape = (n, d)
+        if n == 1:
+            self.declare(SingleAgent())
 
     # --- communication --------------------------------------------------------------------------------------
     def mean(self, x: Array, when: Array = None, sent: bool = False) -> Array:
@@ -82,7 +86,11 @@ class Agents(Problem):
         scattered = super().starts(n, seed)
         return scattered[..., :1, :] + 0 * scattered
 
-    start_quantities = {"R": lambda problem, x0: problem.norm(problem.mean(x0) - problem.x_star)}
+    start_quantities = {
+        "R": lambda problem, x0: problem.norm(problem.mean(x0) - problem.x_star),
+        "modes": lambda problem, x0: problem.whole.eigenvalues,
+        "offsets": lambda problem, x0: _along_modes(problem.whole.A, problem.mean(x0) - problem.x_star),
+    }
 
     def stochastic_operator(self, x: Array, rng: Any) -> Array:
         """Every agent's operator plus independent normal noise of standard deviation ``sigma`` a coordinate."""
@@ -219,6 +227,43 @@ class FederatedGame(Agents):
         return (self.A @ x[..., None])[..., 0] - self.b
 
 
+class LinearAgents(Agents):
+    """Agent i holds <b_i, x>: gradients of norm at most ``G`` = max ||b_i||, whatever the point."""
+
+    def __init__(self, b: Array, *, name: str = ""):
+        self.b = as_matrix(b, "b")
+        self.name = name
+        self._agents(*self.b.shape)
+        self.G = float(np.linalg.norm(to_numpy(self.b), axis=1).max())
+
+    def value(self, x: Array) -> Array:
+        return self.inner(x, self.b) / self.n
+
+    def grad(self, x: Array) -> Array:
+        return self.b + 0 * x
+
+
+class Compressed(Wrapped):
+    """A federation whose messages all go through one contractive compressor, with the constants of that choice.
+
+    ``alpha`` of ||C(v) - v||^2 <= (1 - alpha) ||v||^2 and eps = 1 - alpha; those of EF21: theta = 1 - sqrt(eps),
+    ``beta`` = eps / theta, ``xi`` = sqrt(beta / theta), and ``pl_step`` for its theorem under PL.
+    """
+
+    def __init__(self, problem: Agents, compressor: Any):
+        super().__init__(problem)
+        self.compressor = compressor
+        self.alpha = float(compressor.alpha(problem.point_shape[-1]))
+        self.eps = 1 - self.alpha
+        self.theta = 1 - float(np.sqrt(self.eps))
+        self.beta = self.eps / self.theta
+        self.xi = float(np.sqrt(self.beta / self.theta))
+        self.name = f"{problem} through {compressor}"
+        self.declare(ContractiveMessages(self.alpha))
+        if hasattr(problem, "mu") and hasattr(problem, "Lmean"):
+            self.pl_step = min(1 / (problem.L + problem.Lmean * np.sqrt(2) * self.xi), self.theta / (2 * problem.mu))
+
+
 class LocalRound(Wrapped):
     """A quadratic federation seen as the affine map of one round: ``local`` gradient steps of size ``step``, then a mean.
 
@@ -239,6 +284,11 @@ class LocalRound(Wrapped):
         self.drift = float(np.linalg.norm(limit - to_numpy(federation.x_star)[0]))
         self.x_star, self.f_star = like(limit[None, :], federation.A), None
         self.name = f"{local} local steps of {step:.3g} on {federation}"
+
+
+def _along_modes(A: Array, e: Array) -> Array:
+    """Coordinates of the server's error e (..., 1, d) in the eigenvectors of A."""
+    return (to_numpy(e) @ np.linalg.eigh(to_numpy(A))[1])[..., 0, :]
 
 
 def _mean_of(parts: Sequence[Problem]) -> Problem:

@@ -167,6 +167,21 @@ class BoundedMoment(Assumption):
     B: float
 
 
+# --- two levels --------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class StronglyConvexLower(Assumption):
+    """The lower level g(x, .) is lower_mu-strongly convex and lower_L-smooth, for every x."""
+
+    lower_mu: float
+    lower_L: float
+
+
+# --- laws: sampling from exp(-f) -----------------------------------------------------------------------------
+@dataclass(frozen=True)
+class GaussianLaw(Assumption):
+    """exp(-f) is a Gaussian law, with ``mean`` and ``covariance`` known."""
+
+
 # --- operators ---------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Monotone(Assumption):
@@ -197,6 +212,41 @@ class Cocoercive(Monotone):
 @dataclass(frozen=True)
 class Nonexpansive(Assumption):
     """||T(x) - T(y)|| <= ||x - y||."""
+
+
+@dataclass(frozen=True)
+class AveragedOperator(Nonexpansive):
+    """T = (1 - theta) I + theta N with N nonexpansive."""
+
+    theta: float
+
+
+@dataclass(frozen=True)
+class AttainedDisplacement(Assumption):
+    """v = x_star - T(x_star) is the infimal displacement vector of T (the shortest x - T(x)), attained at x_star."""
+
+
+@dataclass(frozen=True)
+class FixedPoint(AttainedDisplacement):
+    """T(x_star) = x_star, so v = 0."""
+
+
+@dataclass(frozen=True)
+class Coherent(Assumption):
+    """Minty: <V(x), x - x_star> >= 0 for every feasible x."""
+
+    implied_by: ClassVar = (Monotone,)
+
+
+@dataclass(frozen=True)
+class ZeroOfOperator(Assumption):
+    """The feasible set is the whole space (``project`` is the identity) and V(x_star) = 0."""
+
+
+@dataclass(frozen=True)
+class ConvexPair(Assumption):
+    """min f + g with both closed and convex, met through ``prox_f`` and ``prox_g``; ``slope`` is a subgradient of f at
+    x_star, and -slope one of g."""
 
 
 # --- many agents: the objective is the mean of the agents' objectives, points are (agents, dim) --------------
@@ -240,6 +290,18 @@ class CocoerciveAgents(Assumption):
 
     mumin: float
     ell: float
+
+
+@dataclass(frozen=True)
+class ContractiveMessages(Assumption):
+    """Messages go through ``compressor``, ||C(v) - v||^2 <= (1 - alpha) ||v||^2."""
+
+    alpha: float
+
+
+@dataclass(frozen=True)
+class SingleAgent(Assumption):
+    """There is one agent."""
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,17 @@ from .base import Array, Problem, as_positive
 from .data import Dataset, load_data
 from .errors import ProblemError
 from .glm import LeastSquares, LogisticRegression
+from .passes import TermPasses, least_squares_pass
 from .pool import entry
 from .prox import prox_elastic_net, prox_l2_norm, soft_threshold
 from .quadratic import like, to_numpy
 
 EPS = float(np.finfo(float).eps)
+Oracle = Callable[..., np.ndarray]
 
 
 class Regularizer(Protocol):
-    """h: its value, its prox, and one element of the generalized Jacobian of the prox at a point (d,), for Newton steps."""
+    """h: its value, its prox, and an element of the generalized Jacobian of the prox at a point (d,), for Newton."""
 
     def value(self, x: Array) -> Array: ...
 
@@ -113,8 +115,8 @@ class Composite(Problem):
     oracles of ``smooth`` are passed on, and ``sigma_star`` is the standard deviation of grad f_i at ``x_star``.
     """
 
-    PASSED_ON = frozenset("component_grad component_value minibatch_grad stochastic_grad grad_coordinate coordinate_L "
-                          "hess hvp n X y L_i Lmax".split())
+    PASSED_ON = frozenset(["component_grad", "component_value", "minibatch_grad", "stochastic_grad", "grad_coordinate",
+                           "coordinate_L", "hess", "hvp", "n", "X", "y", "L_i", "Lmax"])
 
     def __init__(self, smooth: Problem, regularizer: Regularizer, *, name: str = ""):
         smooth.require(Smooth, who="Composite")
@@ -169,7 +171,7 @@ class Composite(Problem):
         return np.zeros(self.point_shape)
 
 
-def fixed_point(grad: Callable[..., Any], hess: Callable[..., Any], prox: Callable[..., Any], jacobian: Callable[..., Any],
+def fixed_point(grad: Oracle, hess: Oracle, prox: Oracle, jacobian: Oracle,
                 step: float, x: np.ndarray, rounds: int = 400) -> tuple[np.ndarray, float, float]:
     """x = prox(x - step grad(x)) to machine precision: the point, its residual, and the norm of the inverse Jacobian.
 
@@ -203,7 +205,7 @@ def fixed_point(grad: Callable[..., Any], hess: Callable[..., Any], prox: Callab
     return x, size, float(np.linalg.norm(np.linalg.pinv(J, rcond=1e-12), 2))
 
 
-def _accelerated(grad: Callable[..., Any], prox: Callable[..., Any], step: float, x: np.ndarray, steps: int = 100) -> np.ndarray:
+def _accelerated(grad: Oracle, prox: Oracle, step: float, x: np.ndarray, steps: int = 100) -> np.ndarray:
     y = x
     for k in range(steps):
         following = prox(y - step * grad(y))
@@ -224,6 +226,13 @@ class Lasso(Composite):
         dataset = data if isinstance(data, Dataset) else load_data(data)
         scaled = dataset.standardized()
         return cls(scaled.X, LeastSquares._targets(scaled), *penalty, name=f"{cls.__name__}({dataset.name})")
+
+    cost_of = TermPasses.cost_of
+
+    def coordinate_pass(self, x: Array, order: Array, step: Any) -> Array:
+        """Proximal coordinate descent over order[..., t], ``step`` a number or one a coordinate: the point after it."""
+        f = self.smooth
+        return least_squares_pass(f.X, f.y, f.l2, self.regularizer.lam, x, order, step)
 
     def duality_gap(self, x: Array) -> Array:
         """F(x) minus a value of the dual problem: never below F(x) - F*, zero at the solution.
@@ -276,4 +285,4 @@ def diabetes_elastic_net() -> Problem:
 
 @entry
 def group_logistic() -> Problem:
-    return Composite(LogisticRegression.from_data("breast_cancer", l2=0.1), GroupL2(0.02, 10))
+    return Composite(LogisticRegression.from_data("breast_cancer", l2=0.1), GroupL2(0.12, 10))

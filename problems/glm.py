@@ -24,6 +24,7 @@ from .assumptions import (
 from .base import Array, Problem, as_matrix, as_positive, as_vector
 from .data import Dataset, load_data
 from .errors import ProblemError
+from .passes import TermPasses, least_squares_pass
 from .quadratic import like, to_numpy
 
 
@@ -65,11 +66,13 @@ class GLM(Problem):
         return float(np.linalg.eigvalsh((X * weights[:, None]).T @ X / self.n)[-1])
 
     @classmethod
-    def from_data(cls, data: str | Any, l2: float = 0.0, **options: Any) -> GLM:
+    def from_data(cls, data: str | Any, l2: float | None = None, **options: Any) -> GLM:
         """From a file or a bundled name (see ``load_data``); columns standardized, labels as the loss wants them."""
+        if l2 is not None:
+            options["l2"] = l2
         dataset = data if isinstance(data, Dataset) else load_data(data)
         scaled = dataset.standardized()
-        return cls(scaled.X, cls._targets(scaled), l2, name=f"{cls.__name__}({dataset.name})", **options)
+        return cls(scaled.X, cls._targets(scaled), name=f"{cls.__name__}({dataset.name})", **options)
 
     @staticmethod
     def _targets(dataset: Dataset) -> np.ndarray:
@@ -159,8 +162,10 @@ class GLM(Problem):
         return float(np.sqrt(np.mean(np.sum(grads**2, axis=1))))
 
 
-class LeastSquares(GLM):
+class LeastSquares(TermPasses, GLM):
     """f(x) = ||Xx - y||^2/(2n) + l2/2 ||x||^2, the mean of (a_i'x - y_i)^2/2 + l2/2 ||x||^2."""
+
+    kernel_loss = 0
 
     def __init__(self, X: Array, y: Array, l2: float = 0.0, *, name: str = ""):
         super().__init__(X, y, l2, name=name)
@@ -193,6 +198,10 @@ class LeastSquares(GLM):
         residual = (self.inner(a, v) - shrink * self.y[i]) / (shrink + step * self.inner(a, a))
         return (v - step * self.column(residual) * a) / shrink
 
+    def coordinate_pass(self, x: Array, order: Array, step: Any) -> Array:
+        """Coordinate descent over order[..., t], ``step`` a number or one a coordinate: the point after it."""
+        return least_squares_pass(self.X, self.y, self.l2, 0.0, x, order, step)
+
     @cached_property
     def Delta(self) -> float:
         """Function noise: inf f - mean_i inf f_i."""
@@ -201,9 +210,10 @@ class LeastSquares(GLM):
         return self.f_star - float(least.mean())
 
 
-class LogisticRegression(GLM):
+class LogisticRegression(TermPasses, GLM):
     """f(x) = mean_i log(1 + exp(-y_i a_i'x)) + l2/2 ||x||^2 with y_i in {-1, 1} and l2 > 0."""
 
+    kernel_loss = 1
     curvature = 0.25
     third = 1 / (6 * np.sqrt(3))
     fourth = 1 / 8

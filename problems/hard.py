@@ -47,7 +47,8 @@ class NesterovChain(Quadratic):
         a = L / float(np.linalg.eigvalsh(H)[-1])
         first = np.zeros(n)
         first[0] = a
-        super().__init__(a * H, first, name=name or f"NesterovChain({n}{'' if kappa is None else f', kappa={kappa:g}'})")
+        title = f"NesterovChain({n}{'' if kappa is None else f', kappa={kappa:g}'})"
+        super().__init__(a * H, first, name=name or title)
         self.x_star = solution
         self.f_star = float(-a * solution[0] / 2)
 
@@ -66,8 +67,9 @@ class AlongEigenvector(Quadratic):
     def __init__(self, A: Array, b: Array | None = None, *, which: int = 0, R: float = 1.0, name: str = ""):
         super().__init__(A, b, name=name)
         vectors = np.linalg.eigh(self.A)[1]
-        if isinstance(which, bool) or not isinstance(which, (int, np.integer)) or not -len(vectors) <= which < len(vectors):
-            raise ProblemError(f"which must number one of the {len(vectors)} eigenvalues in growing order, got {which!r}")
+        n = len(vectors)
+        if isinstance(which, bool) or not isinstance(which, (int, np.integer)) or not -n <= which < n:
+            raise ProblemError(f"which must number one of the {n} eigenvalues in growing order, got {which!r}")
         self.direction, self.R0 = vectors[:, which], as_positive(R, "R")
 
     @property
@@ -76,10 +78,11 @@ class AlongEigenvector(Quadratic):
 
 
 class HuberNorm(Problem):
-    """f(x) = L/2 ||x||^2 within ``threshold`` of 0, L threshold (||x|| - threshold/2) beyond; it starts at distance ``R``.
+    """f(x) = L/2 ||x||^2 within ``threshold`` of 0, L threshold (||x|| - threshold/2) beyond; its start is ``R`` away.
 
-    With threshold = R/(2N step L + 1), N steps of gradient descent end at exactly f = L R^2/(4N step L + 2): no L-smooth
-    convex function is worse (Drori and Teboulle 2014, Sec 3). With threshold = R/T, so does schedule-free at L R^2/(2T).
+    With threshold = R/(2N step L + 1), N steps of gradient descent end at exactly f = L R^2/(4N step L + 2), and no
+    L-smooth convex function is worse (Drori and Teboulle 2014, Sec 3). With threshold = R/T, the average of T points of
+    schedule-free ends at exactly L R^2/(2T).
     """
 
     def __init__(self, threshold: float, L: float = 1.0, R: float = 1.0, dim: int = 1, *, name: str = ""):
@@ -90,8 +93,9 @@ class HuberNorm(Problem):
         self.declare(Convex(), Smooth(as_positive(L, "L")), Lipschitz(L * self.threshold), LowerBounded())
 
     @classmethod
-    def for_gradient_descent(cls, steps: int, share: float = 1.0, L: float = 1.0, R: float = 1.0, dim: int = 1) -> HuberNorm:
-        """The worst L-smooth convex function for ``steps`` steps of gradient descent with step = share/L, share <= 1."""
+    def for_gradient_descent(cls, steps: int, share: float = 1.0, L: float = 1.0, R: float = 1.0,
+                             dim: int = 1) -> HuberNorm:
+        """The worst L-smooth convex function for ``steps`` steps of gradient descent, step = share/L, share <= 1."""
         return cls(R / (2 * as_count(steps, "steps") * as_positive(share, "share") + 1), L, R, dim,
                    name=f"worst for {steps} steps of {share:g}/L")
 
@@ -116,10 +120,10 @@ class HuberNorm(Problem):
 
 
 class FirstCoordinate(Problem):
-    """f(x) = G max(max_i x_i, -R/sqrt(n)), whose subgradient oracle shows the first largest coordinate: a resisting oracle.
+    """f(x) = G max(max_i x_i, -R/sqrt(n)); its subgradient shows the first largest coordinate: a resisting oracle.
 
-    From x0 = 0 each call shows one new coordinate, and until all ``n`` were shown f stays at 0, that is G R/sqrt(n) above
-    f* = f(-R/sqrt(n) (1, .., 1)). Source: Nesterov 2004, Sec 3.2.1; Bubeck 2015, Thm 3.13.
+    From x0 = 0 each call shows one new coordinate, and until all ``n`` were shown f stays at 0, that is G R/sqrt(n)
+    above f* = f(-R/sqrt(n) (1, .., 1)). Source: Nesterov 2004, Sec 3.2.1; Bubeck 2015, Thm 3.13.
     """
 
     def __init__(self, n: int, G: float = 1.0, R: float = 1.0, *, name: str = ""):

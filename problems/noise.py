@@ -13,7 +13,7 @@ OF_TERMS = (ConvexTerms, SmoothTerms, LipschitzTerms, Interpolation)
 
 
 class Noisy(Wrapped):
-    """``stochastic_grad`` = gradient + Gaussian noise with E||noise||^2 = sigma^2 exactly (over a batch: sigma^2 / batch).
+    """``stochastic_grad`` = gradient + Gaussian noise with E||noise||^2 = sigma^2 exactly (a batch: sigma^2 / batch).
 
     What the inner problem promises of its terms is not promised here: the noise is another one.
     """
@@ -29,7 +29,7 @@ class Noisy(Wrapped):
 
 
 class Sampled(Wrapped):
-    """The same problem, but ``grad`` answers with ``stochastic_grad`` drawn from ``rng``: gradient descent becomes SGD."""
+    """The same problem whose ``grad`` is ``stochastic_grad``, drawn from ``rng``: gradient descent becomes SGD."""
 
     def __init__(self, inner: Problem, rng: Any, batch: int = 1):
         super().__init__(inner)

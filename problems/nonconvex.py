@@ -1,4 +1,4 @@
-"""Nonconvex problems with exact constants: Polyak-Lojasiewicz, interpolating robust regression, weakly convex nonsmooth."""
+"""Nonconvex problems with exact constants: Polyak-Lojasiewicz, robust regression, weakly convex nonsmooth."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ import numpy as np
 from array_api_compat import array_namespace
 from scipy.optimize import brentq
 
-from .assumptions import PL, ConvexTerms, Lipschitz, LipschitzHessian, LowerBounded, Smooth, WeaklyConvex
+from .assumptions import (
+    PL,
+    ConvexTerms,
+    Lipschitz,
+    LipschitzHessian,
+    LipschitzThirdDerivative,
+    LowerBounded,
+    Smooth,
+    WeaklyConvex,
+)
 from .base import Array, Problem, as_matrix, as_vector
 from .errors import ProblemError
 from .glm import GLM
@@ -40,7 +49,7 @@ def sine_pl_constant() -> float:
 class SinePL(Problem):
     """f(x) = sum_j w_j (x_j^2 + 3 sin^2 x_j), w > 0: not convex, yet Polyak-Lojasiewicz with x* = 0, f* = 0.
 
-    L = 8 max w, WeaklyConvex(4 max w), L2 = 12 max w, and mu = 0.0876.. * min w, computed, not the 1/32 that is often
+    L = 8 max w, WeaklyConvex(4 max w), L2 = 12 max w, and mu = 0.1755.. * min w, computed, not the 1/32 that is often
     quoted. Source: Karimi, Nutini, Schmidt 2016, Sec 2.2.
     """
 
@@ -52,7 +61,7 @@ class SinePL(Problem):
         self.point_shape = tuple(self.weights.shape)
         self.x_star, self.f_star, self.name = 0 * self.weights, 0.0, name
         self.declare(PL(low * sine_pl_constant()), Smooth(8 * high), WeaklyConvex(4 * high), LowerBounded(),
-                     LipschitzHessian(12 * high))
+                     LipschitzHessian(12 * high), LipschitzThirdDerivative(24 * high))
 
     def value(self, x: Array) -> Array:
         xp = array_namespace(x)
@@ -81,6 +90,7 @@ class LogRegression(GLM):
     """
 
     third = (4 + 3 * np.sqrt(2)) / 8  # at residual 2 - sqrt 2
+    fourth = 3.0  # at residual 0
 
     def __init__(self, X: Array, y: Array, l2: float = 0.0, *, name: str = ""):
         if l2 != 0:
@@ -108,8 +118,9 @@ class LogRegression(GLM):
 
 
 class PhaseRetrieval(Problem):
-    """f(x) = mean_i |(a_i'x)^2 - b_i| with b_i = (a_i'x_star)^2 > 0: weakly convex, nonsmooth, f* = 0 at x_star and -x_star.
+    """f(x) = mean_i |(a_i'x)^2 - b_i| with b_i = (a_i'x_star)^2 > 0: weakly convex, nonsmooth, f* = 0.
 
+    x_star and -x_star are both solutions.
     rho = 2 lambda_max(A'A)/n, attained around 0, where every term bends down. No global Lipschitz constant.
     Source: Duchi and Ruan 2019.
     """
@@ -149,7 +160,7 @@ class PhaseRetrieval(Problem):
 class LogAbsolute(Problem):
     """f(x) = mean_i log(1 + |a_i'x - y_i|), y in the range of X: weakly convex, nonsmooth, globally Lipschitz, f* = 0.
 
-    rho = lambda_max(X'X)/n (approached at x_star) and G = max over signs s of ||X's||/n (the subdifferential at x_star).
+    rho = lambda_max(X'X)/n (approached at x_star), G = max over signs s of ||X's||/n (the subdifferential at x_star).
     """
 
     def __init__(self, X: Array, x_star: Array, *, name: str = ""):

@@ -8,9 +8,10 @@ import numpy as np
 from array_api_compat import array_namespace
 from scipy.optimize import linprog
 
-from .assumptions import BoundedMoment, Convex, ConvexTerms, Lipschitz, LowerBounded
+from .assumptions import BoundedMoment, Convex, ConvexTerms, Lipschitz, LipschitzTerms, LowerBounded
 from .base import Array, Problem, as_matrix, as_vector
 from .errors import ProblemError
+from .hard import as_count
 from .pool import entry
 from .quadratic import like, to_numpy
 
@@ -20,7 +21,7 @@ ENUMERATED = 18  # rows up to which all sign patterns are tried
 def largest_combination(X: np.ndarray, low: float) -> float:
     """max ||X's|| over s in {low, 1}^n: for low = -1 the norm of X from l2 to l1.
 
-    Exact up to 18 rows (every pattern) and for one or two columns (the patterns sign(X v) turn with v: at most 2n of them);
+    Exact up to 18 rows (every pattern) and for one or two columns (sign(X v) takes at most 2n patterns as v turns);
     otherwise the upper bound min(||X||_2 sqrt n, sum_i ||x_i||), since the maximum is NP-hard.
     """
     n, d = X.shape
@@ -40,28 +41,35 @@ def largest_combination(X: np.ndarray, low: float) -> float:
 class _PiecewiseLinear(Problem):
     """mean_i phi(a_i'x - y_i), phi convex with slopes between ``low`` and 1 and its kink at 0.
 
-    ``G`` bounds every subgradient (and is the Lipschitz constant); E||stochastic_grad||^2 <= B^2 = mean_i ||a_i||^2 for one
-    term, and ``moment(batch)^2`` for batches drawn without replacement. The solution is a vertex: a linear program finds
-    its zero residuals, a linear system its digits.
+    ``G`` bounds every subgradient (and is the Lipschitz constant); ``stochastic_grad`` averages ``batch`` terms drawn
+    without replacement, and E||stochastic_grad||^2 <= B^2. The solution is a vertex: a linear program finds its zero
+    residuals, a linear system its digits.
     """
 
     low: float
 
-    def __init__(self, X: Array, y: Array, *, name: str = ""):
+    def __init__(self, X: Array, y: Array, batch: int = 1, *, name: str = ""):
         self.X = as_matrix(X, "X")
         self.n, d = self.X.shape
         self.y = as_vector(y, "y", self.n)
+        self.batch = as_count(batch, "batch")
+        if self.batch > self.n:
+            raise ProblemError(f"batch must be at most the number of rows, {self.n}, got {batch}")
         self.point_shape, self.name = (d,), name
         host_X, host_y = to_numpy(self.X), to_numpy(self.y)
-        self._mean_square = float(np.mean(np.sum(host_X**2, axis=1)))
-        self.declare(Convex(), ConvexTerms(), LowerBounded(), Lipschitz(largest_combination(host_X, self.low) / self.n),
-                     BoundedMoment(float(np.sqrt(self._mean_square))))
+        rows = np.linalg.norm(host_X, axis=1)
+        G = largest_combination(host_X, self.low) / self.n
+        # E||mean of a batch||^2 = (1 - share) ||mean of all||^2 + share mean ||term||^2
+        share = (self.n - self.batch) / (self.batch * (self.n - 1)) if self.n > 1 else 0.0
+        B = float(np.sqrt((1 - share) * G**2 + share * np.mean(rows**2)))
+        self.declare(Convex(), ConvexTerms(), LowerBounded(), Lipschitz(G), LipschitzTerms(float(rows.max())),
+                     BoundedMoment(B))
         solution, self.x_star_error = self._solve(host_X, host_y)
         self.x_star = like(solution, self.X)
         self.f_star = float(self.value(self.x_star))
 
     def _solve(self, X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
-        """min sum phi(r) as a linear program in (x, u, v), r = u - v, cost u - low v, then corrected on the zero residuals."""
+        """min sum phi(r) as a linear program in (x, u, v), r = u - v, cost u - low v; then by its zero residuals."""
         n, d = X.shape
         cost = np.concatenate([np.zeros(d), np.ones(n), np.full(n, -self.low)])
         rows = np.hstack([X, -np.eye(n), np.eye(n)])
@@ -78,13 +86,6 @@ class _PiecewiseLinear(Problem):
     def value_scale(self) -> float:
         """The residuals cancel near the solution."""
         return float(np.mean(np.abs(to_numpy(self.y))))
-
-    def moment(self, batch: int = 1) -> float:
-        """sqrt of the largest E||stochastic_grad(x, rng, batch)||^2, batches drawn without replacement (exact where G is)."""
-        if self.n == 1:
-            return self.G
-        share = (self.n - batch) / (batch * (self.n - 1))
-        return float(np.sqrt(share * self._mean_square + (1 - share) * self.G**2))
 
     def phi(self, r: Array) -> Array:
         xp = array_namespace(r)
@@ -109,6 +110,12 @@ class _PiecewiseLinear(Problem):
         a = self.X[i]
         return self.column(self.slope(self.inner(a, x) - self.y[i])) * a
 
+    def component_prox(self, v: Array, i: Array, step: float) -> Array:
+        """argmin_x f_i(x) + ||x - v||^2 / (2 step): a step along a_i, up to the kink if that is nearer."""
+        a = self.X[i]
+        reach = (self.inner(a, v) - self.y[i]) / self.inner(a, a)
+        return v - self.column(array_namespace(v).clip(reach, self.low * step, step)) * a
+
     def minibatch_grad(self, x: Array, batch: Array) -> Array:
         """Mean over i in ``batch``, an integer array (replicates.., b)."""
         xp = array_namespace(x)
@@ -116,8 +123,9 @@ class _PiecewiseLinear(Problem):
         r = xp.sum(a * x[..., None, :], axis=-1) - self.y[batch]
         return xp.mean(self.slope(r)[..., None] * a, axis=-2)
 
-    def stochastic_grad(self, x: Array, rng: Any, batch: int = 1) -> Array:
+    def stochastic_grad(self, x: Array, rng: Any, batch: int | None = None) -> Array:
         """Subgradient of one term drawn uniformly, or the mean over ``batch`` terms drawn without replacement."""
+        batch = batch or self.batch
         if batch == 1:
             return self.component_grad(x, rng.index(self.n))
         return self.minibatch_grad(x, rng.subset(self.n, batch))
@@ -130,16 +138,16 @@ class L1Regression(_PiecewiseLinear):
 
 
 class Hinge(_PiecewiseLinear):
-    """f(x) = mean_i max(0, 1 - y_i a_i'x), y_i in {-1, 1}, with G = max over subsets of ||sum of their y_i a_i|| / n."""
+    """f(x) = mean_i max(0, 1 - y_i a_i'x), y_i in {-1, 1}; G = max over subsets of ||sum of their y_i a_i|| / n."""
 
     low = 0.0
 
-    def __init__(self, A: Array, y: Array, *, name: str = ""):
+    def __init__(self, A: Array, y: Array, batch: int = 1, *, name: str = ""):
         A = as_matrix(A, "A")
         y = as_vector(y, "y", A.shape[0])
         if not np.isin(to_numpy(y), (-1, 1)).all():
             raise ProblemError("y must hold labels -1 and 1 (Dataset.signs maps any two labels to them)")
-        super().__init__(-y[:, None] * A, 0 * y - 1, name=name)  # 1 - y a'x = (-y a)'x - (-1)
+        super().__init__(-y[:, None] * A, 0 * y - 1, batch, name=name)  # 1 - y a'x = (-y a)'x - (-1)
 
 
 def slow_valley(steps: int) -> L1Regression:

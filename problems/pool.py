@@ -15,7 +15,8 @@ from .assumptions import Assumption
 from .base import Problem
 
 ENTRIES: dict[str, Callable[[], Problem]] = {}
-MODULES = ("pool", "sums", "composite", "sets")  # modules of this package that register entries
+# modules of this package that register entries
+MODULES = ("pool", "sums", "composite", "sets", "hard", "nonconvex", "nonsmooth", "operators", "games", "bilevel", "targets")
 
 
 def entry(build: Callable[[], Problem]) -> Callable[[], Problem]:

@@ -1,25 +1,18 @@
-"""Small finite sums with every constant known, and two losses that are not smooth and convex at once."""
+"""Small finite sums with every constant known, and a smooth loss that is not convex."""
 
 from __future__ import annotations
 
-from itertools import combinations, product
+from itertools import combinations
 from math import comb, exp, sqrt
 from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
 
-from .assumptions import (
-    Convex,
-    ConvexTerms,
-    Interpolation,
-    Lipschitz,
-    LipschitzTerms,
-    LowerBounded,
-)
-from .base import Array, Problem, as_matrix, as_vector
-from .errors import ProblemError
+from .assumptions import ConvexTerms, Interpolation
+from .base import Array, Problem
 from .glm import GLM, LeastSquares, LogisticRegression
+from .nonsmooth import L1Regression
 from .pool import entry
 from .quadratic import like, to_numpy
 
@@ -73,75 +66,12 @@ class WelschRegression(GLM):
         return (1 - (t - y) ** 2) * array_namespace(t).exp(-((t - y) ** 2) / 2)
 
 
-class AbsoluteRegression(Problem):
-    """f(x) = mean_i |a_i'x - y_i|: convex, each term ||a_i||-Lipschitz, the prox of each term in closed form.
-
-    ``x_star`` from the linear program, at a vertex (where d of the residuals vanish). ``G`` is the largest norm of a
-    subgradient: exact up to 16 terms, the mean row norm beyond.
-    """
-
-    def __init__(self, X: Array, y: Array, *, name: str = ""):
-        self.X = as_matrix(X, "X")
-        self.n, d = self.X.shape
-        self.y = as_vector(y, "y", self.n)
-        self.point_shape, self.name = (d,), name
-        host_X, host_y = to_numpy(self.X), to_numpy(self.y)
-        rows = np.linalg.norm(host_X, axis=1)
-        if not rows.all():
-            raise ProblemError(f"every row of X must be nonzero, got zeros in row {int(np.argmin(rows))}")
-        G = rows.mean()
-        if self.n <= 16:
-            signs = np.array(list(product((1.0, -1.0), repeat=self.n - 1)))
-            G = np.linalg.norm(host_X[0] + signs @ host_X[1:], axis=1).max() / self.n
-        x = _least_absolute(host_X, host_y)
-        self.x_star = like(x, self.X)
-        self.f_star = float(np.abs(host_X @ x - host_y).mean())
-        self.declare(Convex(), ConvexTerms(), Lipschitz(float(G)), LipschitzTerms(float(rows.max())), LowerBounded())
-
-    def value(self, x: Array) -> Array:
-        xp = array_namespace(x)
-        return xp.mean(xp.abs(x @ self.X.T - self.y), axis=-1)
-
-    def grad(self, x: Array) -> Array:
-        """A subgradient: the sign of a residual that vanishes counts as 0."""
-        return array_namespace(x).sign(x @ self.X.T - self.y) @ self.X / self.n
-
-    def component_value(self, x: Array, i: Array) -> Array:
-        return array_namespace(x).abs(self.inner(self.X[i], x) - self.y[i])
-
-    def component_grad(self, x: Array, i: Array) -> Array:
-        a = self.X[i]
-        return self.column(array_namespace(x).sign(self.inner(a, x) - self.y[i])) * a
-
-    def stochastic_grad(self, x: Array, rng: Any) -> Array:
-        return self.component_grad(x, rng.index(self.n))
-
-    def component_prox(self, v: Array, i: Array, step: float) -> Array:
-        """argmin_x f_i(x) + ||x - v||^2 / (2 step): a step along a_i, onto the hyperplane if that is nearer."""
-        a = self.X[i]
-        reach = (self.inner(a, v) - self.y[i]) / self.inner(a, a)
-        return v - self.column(array_namespace(v).clip(reach, -step, step)) * a
-
-
-def _least_absolute(X: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """argmin ||Xx - y||_1: the linear program's solution, then the vertex itself from its vanishing residuals."""
-    from scipy.optimize import linprog
-
-    n, d = X.shape
-    solved = linprog(np.r_[np.zeros(d), np.ones(n)], np.block([[X, -np.eye(n)], [-X, -np.eye(n)]]), np.r_[y, -y],
-                     bounds=[(None, None)] * d + [(0, None)] * n, method="highs-ds")
-    x = solved.x[:d]
-    active = np.abs(X @ x - y) <= 1e-9 * max(1.0, np.abs(y).max())
-    vertex = np.linalg.lstsq(X[active], y[active], rcond=None)[0] if np.linalg.matrix_rank(X[active]) == d else x
-    return vertex if np.abs(X @ vertex - y).sum() <= np.abs(X @ x - y).sum() + 1e-9 else x
-
-
 # --- families ----------------------------------------------------------------------------------------------
-def ridge(rng: Any, l2: float = 0.1, heavy: float = 1.0) -> LeastSquares:
+def ridge(rng: Any, l2: float = 0.1, heavy: float = 1.0, n: int = N, d: int = D) -> LeastSquares:
     """Regularized least squares that no point interpolates; ``heavy`` scales the first row (Lmax >> L)."""
-    X = rng.standard_normal((N, D))
+    X = rng.standard_normal((n, d))
     X[0] *= heavy
-    return LeastSquares(X, X @ rng.standard_normal(D) + rng.standard_normal(N), l2,
+    return LeastSquares(X, X @ rng.standard_normal(d) + rng.standard_normal(n), l2,
                         name="small ridge" + (" with one huge row" if heavy > 1 else ""))
 
 
@@ -161,7 +91,8 @@ def interpolating(rng: Any) -> LeastSquares:
 
 def interpolating_ridge(rng: Any, l2: float = 0.5) -> LeastSquares:
     """Terms (a_i'x)^2/2 + l2/2 ||x||^2: strongly convex, all minimal at the origin."""
-    problem = LeastSquares(rng.standard_normal((N, D)), np.zeros(N), l2, name="small strongly convex terms, one minimizer")
+    X = rng.standard_normal((N, D))
+    problem = LeastSquares(X, np.zeros(N), l2, name="small strongly convex terms, one minimizer")
     problem.declare(Interpolation())
     return problem
 
@@ -175,12 +106,13 @@ def bounded_condition(rng: Any, l2: float = 0.25) -> LeastSquares:
 
 def welsch(rng: Any, noise: float = 0.3) -> WelschRegression:
     X = rng.standard_normal((N, 2))
-    return WelschRegression(X, X @ rng.standard_normal(2) + noise * rng.standard_normal(N), name="small Welsch regression")
+    y = X @ rng.standard_normal(2) + noise * rng.standard_normal(N)
+    return WelschRegression(X, y, name="small Welsch regression")
 
 
-def absolute(rng: Any) -> AbsoluteRegression:
+def absolute(rng: Any) -> L1Regression:
     X = rng.standard_normal((N, D))
-    return AbsoluteRegression(X, X @ rng.standard_normal(D) + rng.standard_normal(N), name="small absolute regression")
+    return L1Regression(X, X @ rng.standard_normal(D) + rng.standard_normal(N), name="small absolute regression")
 
 
 @entry
@@ -191,8 +123,3 @@ def small_ridge() -> Problem:
 @entry
 def small_welsch_regression() -> Problem:
     return welsch(np.random.default_rng(4))
-
-
-@entry
-def small_absolute_regression() -> Problem:
-    return absolute(np.random.default_rng(5))

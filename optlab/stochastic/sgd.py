@@ -42,12 +42,18 @@ class Momentum(NamedTuple):
 
 
 @method(needs=("stochastic_grad",), family="stochastic", restartable=True)
-def sgd(problem, x, k=0, *, step, batch=1, rng):
-    """SGD, x+ = x - step_k grad f_B(x), B uniform without replacement (Robbins-Monro 1951; Garrigos-Gower 2023)."""
+def sgd(problem, x, k=0, *, step, batch=1, stride=1, rng):
+    """SGD, x+ = x - step_k grad f_B(x), B uniform without replacement (Robbins-Monro 1951; Garrigos-Gower 2023).
+
+    ``stride`` > 1 yields after that many steps on single terms, taken in one pass of compiled code (GLMs).
+    """
     while True:
         yield State(x, k)
-        x = x - at(step, k) * problem.stochastic_grad(x, rng, batch)
-        k = k + 1
+        if stride > 1:
+            x = problem.sgd_pass(x, rng.indices(problem.n, stride), [at(step, k + t) for t in range(stride)])
+        else:
+            x = x - at(step, k) * problem.stochastic_grad(x, rng, batch)
+        k = k + stride
 
 
 @method(needs=("stochastic_grad",), family="stochastic", restartable=True)
@@ -98,122 +104,122 @@ def switching_bound(k, R, sigma_star, Lmax, mu):
 
 
 # --- families and sabotages -----------------------------------------------------------------------------------
-def far(problem, distance=3.0):
-    """A start at a stated distance from the solution, in a fixed direction."""
-    return problem.x_star + distance * np.ones(problem.point_shape) / np.sqrt(problem.dim)
+def far(problem, distance=3.0, **options):
+    """The problem started at a stated distance from its solution, in a fixed direction."""
+    return Case(problem, problem.x_star + distance * np.ones(problem.point_shape) / np.sqrt(problem.dim), **options)
 
 
 def small_sums(rng):
     """Small finite sums, strongly convex; on the first, Lmax is 12 times L."""
-    return [Case(p, far(p)) for p in (sums.ridge(rng, heavy=10.0), sums.ridge(rng), sums.logistic(rng))]
+    return [far(sums.ridge(rng, heavy=10.0)), far(sums.ridge(rng)), far(sums.logistic(rng))]
 
 
 def small_least_squares(rng):
     """Least squares without regularization: convex, PL, with known function noise."""
-    return [Case(p, far(p)) for p in (sums.ridge(rng, 0.0), sums.interpolating(rng))]
+    return [far(sums.ridge(rng, 0.0)), far(sums.interpolating(rng))]
 
 
 def small_nonconvex(rng):
-    return [Case(p, far(p, r)) for p, r in ((sums.welsch(rng), 0.5), (sums.welsch(rng, 0.1), 1.0), (sums.ridge(rng, 0.0), 1.0))]
+    return [far(sums.welsch(rng), 0.5), far(sums.welsch(rng, 0.1), 1.0), far(sums.ridge(rng, 0.0), 1.0)]
 
 
-def from_solution(family, **noiseless):
-    """The family started at x_star, its noise declared to be zero."""
-    return lambda rng: [Case(Misdeclared(c.problem, **noiseless), c.problem.x_star, replicates=512) for c in family(rng)]
+def unit_rows(rng):
+    """Lmax / mu is below 5, so that the schedule switches at 20."""
+    return [Case(sums.bounded_condition(rng), replicates=2048)]
 
 
-def for_batches(rng):
-    return [Case(c.problem, c.x0, steps=100, replicates=1024) for c in small_sums(rng)]
+def from_solution(family, **options):
+    return lambda rng: [Case(c.problem, c.problem.x_star, replicates=512, **options) for c in family(rng)]
 
 
-replaced = Control("drawn with replacement, from x0 = x*", method=as_method(with_replacement), on=lambda rng: [
-    Case(c.problem, c.problem.x_star, steps=20, replicates=512) for c in small_sums(rng)])
-forgotten_noise = Control("noise declared zero, from x0 = x*", on=from_solution(small_sums, sigma_star=0.0))
+def declared(family, **wrong):
+    """The family with its constants misdeclared: each a function of the true one."""
+    return lambda rng: [Case(Misdeclared(c.problem, **{n: of(getattr(c.problem, n)) for n, of in wrong.items()}), c.x0)
+                        for c in family(rng)]
+
+
+def noiseless(family, noise="sigma_star"):
+    """Start at x*, and the theorem told that there is no noise: any movement violates it."""
+    return Control("noise declared zero, from x0 = x*", on=declared(from_solution(family), **{noise: lambda true: 0.0}))
 
 
 def beyond_Lmax(share):
-    return Control("L in place of Lmax", recipe=lambda L: dict(step=share / L))
+    return Control("L in place of Lmax", recipe=lambda L: dict(step=share / L), steps=40)
 
 
-def linear(k, contraction, start, noise):
-    """contraction^k start + noise."""
-    return contraction**k * start + noise
-
+too_smooth = "Lmax declared four times too small"
+replaced = Control("drawn with replacement, from x0 = x*", method=as_method(with_replacement),
+                   on=from_solution(small_sums, steps=20))
 
 sgd.proves(
     Guarantee(mean_sq_terms, lambda Lmax, gap, sigma_star: 4 * Lmax * gap + 2 * sigma_star**2,
               cite(165, 2, "Sec 4.3", claim="convex"), assumes=(ConvexTerms, SmoothTerms), on=small_sums, first=0,
               using=dict(gap=now(suboptimality)), recipe=lambda Lmax: dict(step=1 / (4 * Lmax)),
-              control=Control("Lmax declared four times too small", on=lambda rng: [
-                  Case(Misdeclared(c.problem, Lmax=c.problem.Lmax / 4), far(c.problem, 30.0)) for c in small_sums(rng)])),
+              control=Control(too_smooth, on=declared(lambda rng: [far(c.problem, 30.0) for c in small_sums(rng)],
+                                                      Lmax=lambda true: true / 4))),
     Guarantee(mean_sq_terms, lambda Lmax, gap, Delta: 2 * Lmax * (gap + Delta),
-              cite(165, 2, "Sec 4.3", claim="nonconvex"), assumes=(LowerBounded, SmoothTerms), on=small_nonconvex, first=0,
-              using=dict(gap=now(suboptimality)), recipe=lambda Lmax: dict(step=1 / (4 * Lmax)),
-              control=Control("Lmax declared four times too small", on=lambda rng: [
-                  Case(Misdeclared(c.problem, Lmax=c.problem.Lmax / 4), c.x0) for c in small_nonconvex(rng)])),
+              cite(165, 2, "Sec 4.3", claim="nonconvex"), assumes=(LowerBounded, SmoothTerms), on=small_nonconvex,
+              first=0, using=dict(gap=now(suboptimality)), recipe=lambda Lmax: dict(step=1 / (4 * Lmax)),
+              control=Control(too_smooth, on=declared(small_nonconvex, Lmax=lambda true: true / 4))),
     Guarantee(suboptimality, lambda k, h, R, Lmax, sigma_star: (R**2 / 2 + (sigma_star * h) ** 2 * harmonic(k))
-              / (h * harmonic(k, 0.5) - 2 * h**2 * Lmax * harmonic(k)), cite(165, 7, "Sec 5.1"),
+              / (h * harmonic(k, 0.5) - 2 * h**2 * Lmax * harmonic(k)), cite(165, 7, "Sec 5.1"), mode="expectation",
               at=weighted(lambda s, step, Lmax: step(s) * (1 - 2 * step(s) * Lmax), "average by h_t (1 - 2 h_t Lmax)"),
-              mode="expectation", assumes=(ConvexTerms, SmoothTerms), on=small_sums,
-              recipe=lambda Lmax, share: dict(h=share / Lmax, step=inverse_sqrt(share / Lmax)), vary=dict(share=(0.4, 0.1)),
-              control=(Control("step beyond 2/Lmax", recipe=lambda Lmax: dict(step=inverse_sqrt(40 / Lmax))), forgotten_noise)),
+              assumes=(ConvexTerms, SmoothTerms), on=small_sums, vary=dict(share=(0.4, 0.1)),
+              recipe=lambda Lmax, share: dict(h=share / Lmax, step=inverse_sqrt(share / Lmax)),
+              control=(Control("h a hundred times too large", steps=40,
+                               recipe=lambda Lmax: dict(step=inverse_sqrt(40 / Lmax))), noiseless(small_sums))),
     Guarantee(suboptimality, lambda k, step, R, sigma_star: R**2 / (step * k) + 2 * step * sigma_star**2,
-              cite(165, 8, "Sec 5.1"), at=average, mode="expectation", assumes=(ConvexTerms, SmoothTerms), on=small_sums,
-              recipe=lambda Lmax, share: dict(step=share / (4 * Lmax)), vary=dict(share=(1.0, 0.25)),
-              valid=lambda step, batch, Lmax: batch == 1 and 0 < step <= 1 / (4 * Lmax),
-              control=(beyond_Lmax(1 / 4), forgotten_noise)),
+              cite(165, 8, "Sec 5.1"), at=average, mode="expectation", assumes=(ConvexTerms, SmoothTerms),
+              on=small_sums, recipe=lambda Lmax, share: dict(step=share / (4 * Lmax)), vary=dict(share=(1.0, 0.25)),
+              valid=lambda step, Lmax: 0 < step <= 1 / (4 * Lmax), control=(beyond_Lmax(1 / 4), noiseless(small_sums))),
     Guarantee(suboptimality, lambda k, h, R, sigma_star: (R**2 / h + h * sigma_star**2 * log(k + 1)) / sqrt(k),
-              cite(165, 9, "Sec 5.1"), at=average, mode="order", assumes=(ConvexTerms, SmoothTerms), steps=3000,
-              on=lambda rng: [Case(p, far(p, 1.0), replicates=256) for p in (sums.ridge(rng), sums.logistic(rng))],
+              cite(165, 9, "Sec 5.1"), at=average, mode="order", assumes=(ConvexTerms, SmoothTerms), steps=1000,
+              on=lambda rng: far(sums.logistic(rng, 0.5), 1.0, replicates=128),
               recipe=lambda Lmax: dict(h=1 / (4 * Lmax), step=inverse_sqrt(1 / (4 * Lmax))),
               control=Control("steps with a finite sum", recipe=lambda h: dict(step=inverse_square(h)))),
-    Guarantee(sq_distance, lambda k, step, mu, R, sigma_star: linear(k, 1 - step * mu, R**2, 2 * step * sigma_star**2 / mu),
+    Guarantee(sq_distance, lambda k, step, mu, R, sigma_star: (1 - step * mu) ** k * R**2 + 2 * step * sigma_star**2 / mu,
               cite(165, 10, "Sec 5.2"), mode="expectation", assumes=(ConvexTerms, SmoothTerms, StronglyConvex),
               on=small_sums, recipe=lambda Lmax, share: dict(step=share / (2 * Lmax)), vary=dict(share=(1.0, 0.25)),
-              valid=lambda step, batch, Lmax: batch == 1 and 0 < step <= 1 / (2 * Lmax),
+              valid=lambda step, Lmax: 0 < step <= 1 / (2 * Lmax),
               drift=lambda V, step, mu, sigma_star: (1 - step * mu) * V + 2 * (step * sigma_star) ** 2,
-              control=(beyond_Lmax(1 / 2), forgotten_noise)),
+              control=(beyond_Lmax(1 / 2), noiseless(small_sums))),
     Guarantee(sq_distance, switching_bound, cite(165, 11, "Sec 5.2 (Gower et al. 2019)"), mode="expectation", first=20,
-              assumes=(ConvexTerms, SmoothTerms, StronglyConvex), steps=500,
-              on=lambda rng: Case(sums.bounded_condition(rng), replicates=2048),
+              assumes=(ConvexTerms, SmoothTerms, StronglyConvex), on=unit_rows, steps=500,
               recipe=lambda Lmax, mu: dict(step=switching(Lmax, mu)),
               control=(Control("the step never switches", recipe=lambda Lmax: dict(step=1 / (2 * Lmax))),
-                       Control("noise declared zero, from x0 = x*",
-                               on=from_solution(lambda rng: [Case(sums.bounded_condition(rng))], sigma_star=0.0)))),
+                       noiseless(unit_rows))),
     Guarantee(suboptimality, lambda k, step, mu, D0, L, Lmax, Delta:
-              linear(k, 1 - step * mu, D0, step * L * Lmax * Delta / mu), cite(165, 12, "Sec 5.3"), mode="expectation",
+              (1 - step * mu) ** k * D0 + step * L * Lmax * Delta / mu, cite(165, 12, "Sec 5.3"), mode="expectation",
               assumes=(PL, Smooth, SmoothTerms), on=small_least_squares,
               recipe=lambda L, Lmax, mu, share: dict(step=share * mu / (L * Lmax)), vary=dict(share=(1.0, 0.25)),
-              valid=lambda step, batch, L, Lmax, mu: batch == 1 and 0 < step <= mu / (L * Lmax),
+              valid=lambda step, L, Lmax, mu: 0 < step <= mu / (L * Lmax),
               drift=lambda V, step, mu, L, Lmax, Delta: (1 - step * mu) * V + step**2 * L * Lmax * Delta,
-              control=(beyond_Lmax(2), Control("function noise declared zero, from x0 = x*",
-                                               on=from_solution(small_least_squares, Delta=0.0)))),
+              control=(beyond_Lmax(2), noiseless(small_least_squares, "Delta"))),
     Guarantee(sq_gradient, lambda k, step, L, Lmax, D0, Delta: (1 + step**2 * L * Lmax) ** k * D0 / (step * k)
               + step * L * Lmax * Delta, cite(165, 13, "Sec 5"), at=best, mode="expectation",
               assumes=(LowerBounded, Smooth, SmoothTerms), on=small_nonconvex,
-              recipe=lambda L, Lmax, horizon: dict(step=sqrt(2 / (L * Lmax * horizon))),
-              valid=lambda step, batch: batch == 1 and step > 0,
+              recipe=lambda L, Lmax, horizon: dict(step=sqrt(2 / (L * Lmax * horizon))), valid=lambda step: step > 0,
               control=Control("steps a thousand times shorter", recipe=lambda step: dict(step=step / 1000))),
     Guarantee(suboptimality, lambda k, step, R, sigma_star, n, batch:
               R**2 / (step * k) + 2 * step * batch_noise(sigma_star, n, batch), cite(165, 14, "Sec 6.2"), at=average,
-              mode="expectation", assumes=(ConvexTerms, SmoothTerms), on=for_batches,
-              recipe=lambda L, Lmax, n, batch: dict(step=1 / (4 * batch_L(L, Lmax, n, batch))), vary=dict(batch=(3, 12)),
-              valid=lambda step, L, Lmax, n, batch: 0 < step <= 1 / (4 * batch_L(L, Lmax, n, batch)),
-              control=replaced),
+              mode="expectation", assumes=(ConvexTerms, SmoothTerms), on=small_sums, steps=100, vary=dict(batch=(3, 12)),
+              recipe=lambda L, Lmax, n, batch: dict(step=1 / (4 * batch_L(L, Lmax, n, batch))),
+              valid=lambda step, L, Lmax, n, batch: 0 < step <= 1 / (4 * batch_L(L, Lmax, n, batch)), control=replaced),
     Guarantee(sq_distance, lambda k, step, mu, R, sigma_star, n, batch:
-              linear(k, 1 - step * mu, R**2, 2 * step * batch_noise(sigma_star, n, batch) / mu), cite(165, 15, "Sec 6.3"),
-              mode="expectation", assumes=(ConvexTerms, SmoothTerms, StronglyConvex), on=for_batches,
+              (1 - step * mu) ** k * R**2 + 2 * step * batch_noise(sigma_star, n, batch) / mu, cite(165, 15, "Sec 6.3"),
+              mode="expectation", assumes=(ConvexTerms, SmoothTerms, StronglyConvex), on=small_sums, steps=100,
               recipe=lambda L, Lmax, n, batch: dict(step=1 / (2 * batch_L(L, Lmax, n, batch))), vary=dict(batch=(3, 12)),
               valid=lambda step, L, Lmax, n, batch: 0 < step <= 1 / (2 * batch_L(L, Lmax, n, batch)),
               drift=lambda V, step, mu, sigma_star, n, batch:
-              (1 - step * mu) * V + 2 * step**2 * batch_noise(sigma_star, n, batch),
-              control=replaced),
+              (1 - step * mu) * V + 2 * step**2 * batch_noise(sigma_star, n, batch), control=replaced),
 )
 
 sgd_momentum.proves(
     Guarantee(suboptimality, lambda k, eta, R, sigma_star: R**2 / (eta * (k + 1)) + 2 * eta * sigma_star**2,
-              cite(165, 16, "Sec 7.2"), mode="expectation", assumes=(ConvexTerms, SmoothTerms), on=lambda rng: small_sums(rng)[1:],
+              cite(165, 16, "Sec 7.2"), mode="expectation", assumes=(ConvexTerms, SmoothTerms),
+              on=lambda rng: [far(sums.ridge(rng)), far(sums.logistic(rng))],
               recipe=lambda Lmax, share: dict(eta=share / (4 * Lmax)), vary=dict(share=(1.0, 0.25)),
               valid=lambda eta, Lmax: 0 < eta <= 1 / (4 * Lmax),
-              control=(Control("eta eighty times too large", recipe=lambda Lmax: dict(eta=20 / Lmax)), forgotten_noise)),
+              control=(Control("eta eighty times too large", recipe=lambda Lmax: dict(eta=20 / Lmax), steps=60),
+                       noiseless(small_sums))),
 )

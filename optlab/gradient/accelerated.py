@@ -1,0 +1,113 @@
+"""Nesterov's accelerated gradient: convex, strongly convex, and as momentum with a look-ahead."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from optlab.problems.assumptions import Convex, Smooth, StronglyConvex
+
+from ..fold import pairs
+from ..functions import exp, sqrt
+from ..guarantee import Control, Guarantee, cite, now
+from ..measures import Measure, suboptimality
+from ..methods import method
+from .lower_bounds import lower_bounds, polyak_rate
+
+
+class Accelerated(NamedTuple):
+    """The certified sequence y, the point x at which the next gradient is taken, lambda."""
+
+    y: Any
+    x: Any
+    lam: float
+
+
+class Extrapolated(NamedTuple):
+    """The certified sequence y and the point x at which the next gradient is taken."""
+
+    y: Any
+    x: Any
+
+
+class LookAhead(NamedTuple):
+    """The point, its velocity, and the point ahead at which the next gradient is taken."""
+
+    x: Any
+    v: Any
+    ahead: Any
+
+
+@method(needs=("grad",), family="gradient", restartable=True)
+def nesterov(problem, y, x=None, lam=1.0, *, step):
+    """Nesterov's accelerated gradient: y+ = x - step grad f(x), x+ = y+ + (lam - 1)/lam+ (y+ - y) (Nesterov 1983)."""
+    x = y if x is None else x
+    while True:
+        yield Accelerated(y, x, lam)
+        following = (1 + sqrt(1 + 4 * lam**2)) / 2
+        stepped = x - step * problem.grad(x)
+        x = stepped + (lam - 1) / following * (stepped - y)
+        y, lam = stepped, following
+
+
+@method(needs=("grad",), family="gradient", restartable=True)
+def nesterov_strongly_convex(problem, y, x=None, *, step, momentum):
+    """Constant momentum: y+ = x - step grad f(x), x+ = y+ + momentum (y+ - y) (Nesterov 2004, Sec 2.2)."""
+    x = y if x is None else x
+    while True:
+        yield Extrapolated(y, x)
+        stepped = x - step * problem.grad(x)
+        x = stepped + momentum * (stepped - y)
+        y = stepped
+
+
+@method(needs=("grad",), family="gradient", restartable=True)
+def nesterov_momentum(problem, x, v=None, ahead=None, *, step, momentum):
+    """The same as a velocity: v+ = momentum v + step grad f(x - momentum v), x+ = x - v+ (Ruder 2016, Sec 4.2)."""
+    v = 0.0 * x if v is None else v
+    while True:
+        ahead = x - momentum * v
+        yield LookAhead(x, v, ahead)
+        v = momentum * v + step * problem.grad(ahead)
+        x = x - v
+
+
+look_ahead = Measure(
+    "point ahead", lambda problem, pair: pair.y.ahead, r"\phi_k",
+    lambda problem, pair: (problem.norm(pair.x.x) + problem.norm(pair.x.v) + problem.norm(pair.y.v))[..., None],
+    symbolic=False,
+)
+
+nesterov.proves(
+    Guarantee(suboptimality, lambda k, L, R: 2 * L * R**2 / (k + 1) ** 2, cite(70, 17, "Thm 3.19"),
+              assumes=(Convex, Smooth), first=0, recipe=lambda L: dict(step=1 / L),
+              control=Control("step 2.2/L", recipe=lambda L: dict(step=2.2 / L)),
+              note="the theorem's t counts points: t = k + 1"),
+    Guarantee(suboptimality, lambda k, step, R: 2 * R**2 / (step * (k + 1) ** 2), cite(29, 4, "Nesterov 1983"),
+              assumes=(Convex, Smooth), first=0, recipe=lambda L, share: dict(step=share / L),
+              vary=dict(share=(1.0, 0.5)), valid=lambda step, L: 0 < step <= 1 / L,
+              control=Control("step 2.2/L", recipe=lambda L: dict(step=2.2 / L))),
+    *lower_bounds(lambda L, share, horizon: dict(step=share / L), share=(1.3, 1.0, 0.5, 0.1)),
+)
+
+accelerated = dict(
+    assumes=(StronglyConvex, Smooth), first=0, recipe=lambda L, mu: dict(step=1 / L, momentum=polyak_rate(L, mu)),
+    control=Control("momentum 1, which knows no strong convexity", recipe=lambda: dict(momentum=1.0)),
+)
+nesterov_strongly_convex.proves(
+    Guarantee(suboptimality, lambda k, mu, L, R: (mu + L) / 2 * R**2 * exp(-k / sqrt(L / mu)), cite(70, 16, "Thm 3.18"),
+              **accelerated),
+    Guarantee(suboptimality, lambda k, mu, L, R, D0: (1 - sqrt(mu / L)) ** k * (D0 + mu / 2 * R**2),
+              cite(0, 0, "Nesterov 2004, Thm 2.2.3; in the proof of Bubeck's Thm 3.18"), **accelerated),
+    *lower_bounds(lambda L, mu, share, horizon: dict(step=share / L, momentum=polyak_rate(L, mu)),
+                  share=(1.3, 1.0, 0.5)),
+)
+
+nesterov_momentum.proves(
+    Guarantee(look_ahead, lambda step, momentum, ahead, g, v: ahead - step * g - momentum * v, cite(29, 5, "Sec 4.2"),
+              assumes=(Smooth,), at=pairs, relation="==", recipe=lambda L, share: dict(step=share / L),
+              vary=dict(share=(1.0, 0.1), momentum=(0.9, 0.5)),
+              using=dict(ahead=now(lambda p, pair: pair.x.ahead), g=now(lambda p, pair: p.grad(pair.x.ahead)),
+                         v=now(lambda p, pair: pair.y.v)),
+              symbolic=False,
+              control=Control("half of the momentum", recipe=lambda momentum: dict(momentum=momentum / 2))),
+)

@@ -1,0 +1,160 @@
+"""Douglas-Rachford splitting and ADMM: min f + g with a prox of each."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from optlab.problems.assumptions import ConvexPair, SmoothPart, StronglyConvexPart
+from optlab.problems.operators import (
+    Splitting,
+    TwoSets,
+    consensus_quadratics,
+    diabetes_split_lasso,
+    feasible_program_douglas_rachford,
+)
+
+from ..fold import best, pairs
+from ..functions import maximum
+from ..guarantee import Case, Control, Guarantee, cite, start
+from ..measures import EPS, Measure, sq_distance
+from ..methods import as_method, method
+
+
+class DR(NamedTuple):
+    """Governing point z, x = prox_f(z), and y = prox_g(2x - z), which meets x in the limit."""
+
+    z: Any
+    x: Any
+    y: Any
+
+
+class ADMM(NamedTuple):
+    """z, the copy that g speaks of, and the scaled multiplier u of x = z."""
+
+    z: Any
+    u: Any
+
+
+@method(needs=("prox_f", "prox_g"), family="splitting")
+def douglas_rachford(problem, z, *, step, relaxation=1.0):
+    """Douglas-Rachford, z+ = z + relaxation (y - x): x = prox_f(z), y = prox_g(2x - z) (Lions, Mercier 1979)."""
+    while True:
+        x = problem.prox_f(z, step)
+        y = problem.prox_g(2 * x - z, step)
+        yield DR(z, x, y)
+        z = z + relaxation * (y - x)
+
+
+@method(needs=("prox_f", "prox_g"), family="splitting", restartable=True)
+def admm(problem, z, u=None, *, rho):
+    """ADMM for f(x) + g(z), x = z: x from z - u, z from x + u, u += x - z, penalty rho (Boyd et al. 2011, Sec. 3)."""
+    u = 0 * z if u is None else u
+    while True:
+        yield ADMM(z, u)
+        x = problem.prox_f(z - u, 1 / rho)
+        z = problem.prox_g(x + u, 1 / rho)
+        u = u + x - z
+
+
+disagreement = Measure(
+    "||x - y||^2",
+    lambda problem, it: problem.sq(it.x - it.y),
+    r"\|x_k - y_k\|^2",
+    lambda problem, it: 64 * EPS * (problem.norm(it.x) + problem.norm(it.y) + problem.norm(it.z)) ** 2,
+)
+sq_shadow_distance = Measure(
+    "||prox_f(z) - x*||^2",
+    lambda problem, it: sq_distance(problem, it.x),
+    sq_distance.symbol,
+    lambda problem, it: sq_distance.magnitude(problem, it.x) + EPS * problem.sq(it.z),
+)
+move = Measure(
+    "||z+ - z||^2 + ||u+ - u||^2",
+    lambda problem, pair: problem.sq(pair.y.z - pair.x.z) + problem.sq(pair.y.u - pair.x.u),
+    r"\|z_{k+1} - z_k\|^2 + \|u_{k+1} - u_k\|^2",
+    lambda problem, pair: 64 * EPS * (problem.sq(pair.y.z) + problem.sq(pair.y.u)),
+)
+
+
+def governing(R, step, along, slope_norm):
+    """||z_0 - z*||^2 for z* = x* + step slope, along = <z_0 - x*, slope>."""
+    return R**2 - 2 * step * along + step**2 * slope_norm**2
+
+
+def contraction(step, mu, L, relaxation):
+    """The factor of Douglas-Rachford's step (Giselsson, Boyd 2017): reflections contract by max(...)."""
+    return 1 - relaxation / 2 * (1 - maximum((step * L - 1) / (step * L + 1), (1 - step * mu) / (1 + step * mu)))
+
+
+along = dict(along=start(lambda problem, it: problem.inner(it.z - problem.x_star, problem.slope)))
+
+
+class Scalar(Splitting):
+    """mu/2 (x - 1)^2 + g on the line, g = 0 or the indicator of {0}: where Douglas-Rachford's linear rate is met."""
+
+    def __init__(self, curvature: float, pinned: bool, mu: float, L: float):
+        self.curvature, self.pinned, self.point_shape = curvature, pinned, (1,)
+        self.name = f"curvature {curvature:.3g} on the line, {'pinned' if pinned else 'free'}"
+        self.x_star = np.array([0.0 if pinned else 1.0])
+        self.slope = curvature * (self.x_star - 1)
+        self.declare(SmoothPart(L), StronglyConvexPart(mu), ConvexPair())
+
+    def prox_f(self, v, step):
+        return (v + step * self.curvature) / (1 + step * self.curvature)
+
+    def prox_g(self, v, step):
+        return 0 * v if self.pinned else v
+
+
+def _splittings(rng):
+    """Real splittings, and pairs of lines at a right angle (where relaxation beyond 2 diverges) and at a small one."""
+    a, b = np.diag([1.0, 0.0, 1.0, 0.0]), np.zeros((4, 4))
+    b[1, 1] = 1.0
+    direction = np.array([np.cos(0.15), np.sin(0.15)])
+    b[2:, 2:] = np.outer(direction, direction)
+    lines = TwoSets(lambda x: x @ a, lambda x: x @ b, np.zeros(4), np.zeros(4), name="lines that cross")
+    return [Case(lines, np.array([0.0, 0.0, 1.0, -2.0])), Case(lines, np.array([1.0, 2.0, 3.0, 4.0])),
+            Case(diabetes_split_lasso()), Case(consensus_quadratics()),
+            Case(feasible_program_douglas_rachford().splitting)]
+
+
+def _strongly(rng):
+    return [Case(Scalar(0.5, False, 0.5, 8.0), np.array([3.0])), Case(Scalar(8.0, True, 0.5, 8.0), np.array([3.0])),
+            Case(diabetes_split_lasso()), Case(consensus_quadratics())]
+
+
+def _long_dual(problem, z, u=None, *, rho):
+    u = 0 * z if u is None else u
+    while True:
+        yield ADMM(z, u)
+        x = problem.prox_f(z - u, 1 / rho)
+        z = problem.prox_g(x + u, 1 / rho)
+        u = u + 2.2 * (x - z)
+
+
+douglas_rachford.proves(
+    Guarantee(disagreement,
+              lambda k, step, relaxation, R, along, slope_norm:
+              governing(R, step, along, slope_norm) / (relaxation * (2 - relaxation) * k),
+              cite(34, 2, claim="Douglas-Rachford"), at=best, assumes=(ConvexPair,), using=along, on=_splittings,
+              recipe=lambda t, share: dict(step=t, relaxation=share), vary=dict(t=(1.0, 0.3), share=(1.0, 1.5)),
+              valid=lambda relaxation: 0 < relaxation < 2, symbolic=False,
+              control=Control("relaxation 2.5", recipe=lambda: dict(relaxation=2.5)),
+              note="x - y is half the residual of the composed reflections, whose relaxation is relaxation / 2."),
+    Guarantee(sq_shadow_distance,
+              lambda k, step, relaxation, mu, L, R, along, slope_norm: contraction(step, mu, L, relaxation) ** (2 * k)
+              * governing(R, step, along, slope_norm) / (1 + step * mu) ** 2,
+              cite(78, 2, "Giselsson-Boyd 2017", claim="Douglas-Rachford"), using=along,
+              assumes=(ConvexPair, SmoothPart, StronglyConvexPart), on=_strongly, tightness="tight", symbolic=False,
+              recipe=lambda t, share, mu, L: dict(step=t / (mu * L) ** 0.5, relaxation=share),
+              vary=dict(t=(1.0, 0.2, 3.0), share=(1.0, 2.0)), valid=lambda relaxation: 0 < relaxation <= 2,
+              control=Control("a tenth of the step", recipe=lambda step: dict(step=step / 10))),
+)
+admm.proves(
+    Guarantee(move, lambda k, rho, R, slope_norm: (R**2 + (slope_norm / rho) ** 2) / k,
+              cite(7, 1, "He-Yuan 2015", claim="any splitting x = z"), at=pairs, assumes=(ConvexPair,), on=_splittings,
+              recipe=lambda penalty: dict(rho=penalty), vary=dict(penalty=(1.0, 0.3, 4.0)), valid=lambda rho: rho > 0,
+              symbolic=False, control=Control("multiplier step of 2.2", method=as_method(_long_dual))),
+)

@@ -1,0 +1,113 @@
+"""Laws to sample from, exp(-f)/Z: the problem is the potential f, with its gradient and exact constants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .assumptions import GaussianLaw, LipschitzHessian, LowerBounded, Smooth, StronglyConvex
+from .base import Array, Problem, as_matrix, as_positive, as_vector
+from .data import Dataset, load_data
+from .errors import ProblemError
+from .glm import LogisticRegression
+from .pool import entry, spectrum
+from .quadratic import Quadratic
+
+
+class GaussianTarget(Quadratic):
+    """N(mean, covariance): f(x) = (x - mean)' covariance^{-1} (x - mean)/2 up to a constant."""
+
+    def __init__(self, mean: Array, covariance: Array, *, name: str = ""):
+        self.covariance = as_matrix(covariance, "covariance")
+        self.mean = as_vector(mean, "mean", self.covariance.shape[0])
+        if self.covariance.shape[0] != self.covariance.shape[1] or np.linalg.eigvalsh(self.covariance)[0] <= 0:
+            raise ProblemError("covariance must be a symmetric positive definite matrix")
+        precision = np.linalg.inv(self.covariance)
+        precision = (precision + precision.T) / 2
+        super().__init__(precision, precision @ self.mean, name=name)
+        self.axes = np.linalg.eigh(precision)[1]  # columns, in the order of ``eigenvalues``
+        self.declare(GaussianLaw())
+
+    @property
+    def start_quantities(self) -> dict[str, Any]:
+        """``W0``: Wasserstein distance of a point to the law; ``modes``: its offset from the mean along ``axes``;
+        ``x_start``, ``S0``: the point and its squared norm.
+        """
+        return dict(W0=lambda p, x: np.sqrt(p.sq(x - p.mean) + np.trace(p.covariance)),
+                    modes=lambda p, x: (x - p.mean) @ p.axes, x_start=lambda p, x: x, S0=lambda p, x: p.sq(x))
+
+
+class BayesianLogistic(Problem):
+    """Posterior of logistic regression: f(x) = sum_i log(1 + exp(-y_i a_i'x)) + prior/2 ||x||^2, y_i in {-1, 1}.
+
+    ``x_star`` is the mode; ``mu`` = prior, ``L`` from the top eigenvalue of X'X/4; ``laplace`` the inverse Hessian there.
+    """
+
+    def __init__(self, X: Array, y: Array, prior: float = 1.0, *, name: str = ""):
+        self.prior = as_positive(prior, "prior")
+        n = as_matrix(X, "X").shape[0]
+        self.mean_loss = m = LogisticRegression(X, y, self.prior / n)
+        self.n, self.point_shape, self.name = n, m.point_shape, name
+        self.x_star, self.f_star, self.x_star_error = m.x_star, n * m.f_star, m.x_star_error
+        self.declare(Smooth(n * m.L), StronglyConvex(self.prior), LipschitzHessian(n * m.L2), LowerBounded())
+        self.laplace = np.linalg.inv(self.hess(self.x_star))
+
+    @classmethod
+    def from_data(cls, data: str | Dataset, prior: float = 1.0) -> BayesianLogistic:
+        """From a file or a bundled name; columns standardized, two labels mapped to -1 and 1."""
+        scaled = (data if isinstance(data, Dataset) else load_data(data)).standardized()
+        return cls(scaled.X, scaled.signs, prior, name=f"BayesianLogistic({scaled.name})")
+
+    def value(self, x: Array) -> Array:
+        return self.n * self.mean_loss.value(x)
+
+    def grad(self, x: Array) -> Array:
+        return self.n * self.mean_loss.grad(x)
+
+    def hess(self, x: Array) -> Array:
+        return self.n * self.mean_loss.hess(x)
+
+
+class GaussianClients(GaussianTarget):
+    """sum_c p_c f_c with f_c = (x - a_c)'H_c(x - a_c)/2: a Gaussian target split over clients, points of the clients on axis -2.
+
+    H (clients, d, d), a (clients, d), weights p (clients,), positive with sum 1.
+    """
+
+    def __init__(self, H: Array, a: Array, weights: Array | None = None, *, name: str = ""):
+        self.H, self.a = np.asarray(H, dtype=float), as_matrix(a, "a")
+        clients, d = self.a.shape
+        if self.H.shape != (clients, d, d) or np.linalg.eigvalsh(self.H).min() <= 0:
+            raise ProblemError(f"H must hold one positive definite matrix a client, shape {(clients, d, d)}, got {self.H.shape}")
+        self.weights = as_vector(np.full(clients, 1 / clients) if weights is None else weights, "weights", clients)
+        if self.weights.min() <= 0 or abs(self.weights.sum() - 1) > 1e-12:
+            raise ProblemError("weights must be positive and sum to 1")
+        self.clients = clients
+        pull = np.einsum("c,cde,ce->d", self.weights, self.H, self.a)
+        covariance = np.linalg.inv(np.einsum("c,cde->de", self.weights, self.H))
+        super().__init__(covariance @ pull, (covariance + covariance.T) / 2, name=name)
+
+    def client_grad(self, x: Array) -> Array:
+        """grad f_c at x (..., clients, d)."""
+        return ((x - self.a)[..., None, :] @ self.H)[..., 0, :]
+
+    def average(self, x: Array) -> Array:
+        """sum_c p_c x_c."""
+        return np.sum(self.weights[:, None] * x, axis=-2)
+
+
+@entry
+def gaussian() -> Problem:
+    covariance = np.linalg.inv(spectrum([1.0, 2.0, 5.0, 10.0], 4))
+    return GaussianTarget(np.arange(4.0), (covariance + covariance.T) / 2)
+
+
+@entry
+def gaussian_standard() -> Problem:
+    return GaussianTarget(np.full(3, 2.0), np.eye(3))
+
+
+@entry
+def breast_cancer_posterior() -> Problem:
+    return BayesianLogistic.from_data("breast_cancer")
