@@ -58,7 +58,7 @@ class Theorem:
     paper: Paper
     measure: Markup
     statement: Markup
-    assumptions: Sequence[tuple[Markup, str]]
+    assumptions: Sequence[tuple[Markup, str, bool]]
     recipe: Sequence[Markup]
     definitions: Sequence[tuple[Markup, Any]]
     qualifiers: Sequence[str]
@@ -265,8 +265,8 @@ def _papers(pages: Sequence[Page]) -> list[dict[str, Any]]:
 
 @cache
 def _environment() -> jinja2.Environment:
-    env = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
-                             trim_blocks=True, lstrip_blocks=True)
+    env = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True,
+                             lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     env.filters["ticks"] = _ticks
     env.filters["number"] = number
     env.globals["modes"] = MODES

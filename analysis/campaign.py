@@ -233,9 +233,9 @@ def judge_case(g: Guarantee, method: Method, case: Case, budget: Budget, overrid
     """One guarantee on one case; an assumption or constant that is missing is *refused*, in words."""
     try:
         jobs = jobs_of(g, method, case, budget, overrides)
+        execute(jobs, budget)
     except (MissingQuantity, AssumptionError) as error:
         return refused(g, method, case, str(error))
-    execute(jobs, budget)
     verdict = verdict_of(g, method, case, jobs)
     if g.drift is not None and not overrides and verdict.verdict in ("holds", "inconclusive"):
         verdict = expectation.with_drift(verdict, g, method, jobs[0])

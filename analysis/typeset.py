@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -47,17 +48,20 @@ WORDS = {
 
 def symbol(name: str) -> str:
     """LaTeX of a name: ``mu`` -> \\mu, ``D0`` -> D_{0}, ``Lmax`` -> L_{\\max}, ``step`` -> \\text{step}."""
-    base, _, tail = name.replace("eps", "epsilon", name == "eps").partition("_")
+    base, _, tail = name.partition("_")
     if tail == "star":
         return symbol(base) + r"_{\star}"
     if tail:
         return f"{symbol(base)}_{{{symbol(tail)}}}"
-    found = re.fullmatch(r"(" + "|".join(sorted(GREEK, key=len, reverse=True)) + r"|[A-Za-z])(max|min|\d+)?", name)
+    found = re.fullmatch(r"(" + "|".join(sorted(GREEK, key=len, reverse=True)) + r"|[A-Za-z])(max|min|mean|\d+)?",
+                         {"eps": "epsilon"}.get(name, name))
     if not found:
         return rf"\text{{{name}}}"
     letter, index = found.groups()
     letter = f"\\{letter}" if letter in GREEK else letter
-    return letter if not index else f"{letter}_{{{index if index.isdigit() else chr(92) + index}}}"
+    if not index:
+        return letter
+    return f"{letter}_{{{index if index.isdigit() else {'mean': chr(92) + 'text{mean}'}.get(index, chr(92) + index)}}}"
 
 
 class _Printer(LatexPrinter):
@@ -96,7 +100,8 @@ def _tidy(value: Any) -> Any:
 
 def latex(value: Any, inline: bool = False) -> str:
     """LaTeX of a SymPy expression or a number; ``inline`` with short fractions on the line."""
-    return _Printer({"fold_short_frac": inline, "mul_symbol": r"\,"}).doprint(_tidy(sympy.sympify(value)))
+    text = _Printer({"fold_short_frac": inline, "mul_symbol": r"\,"}).doprint(_tidy(sympy.sympify(value)))
+    return text.replace(r"\frac", r"\dfrac") if inline else text
 
 
 def mathml(tex: str, block: bool = False) -> Markup:
@@ -158,16 +163,18 @@ def qualifiers(g: Guarantee) -> list[str]:
     return out
 
 
-def assumptions(g: Guarantee) -> list[tuple[Markup, str]]:
-    """The assumption classes in words (a subject said once, constants typeset), each with its definition."""
+def assumptions(g: Guarantee) -> list[tuple[Markup, str, bool]]:
+    """The assumption classes in words (a subject said once), their definitions, and whether they are well known."""
     out, subject = [], ""
     for kind in g.assumes:
         text = WORDS.get(kind.__name__)
         if text is None:
-            constants = ", ".join(f"{{{c}}}" for c in getattr(kind, "__dataclass_fields__", {}))
-            text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower() + (f" (${constants}$)" if constants else "")
+            constants = ", ".join(f"{{{c.name}}}" for c in fields(kind))
+            text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()
+            text += f" (${constants}$)" if constants else ""
         first, _, rest = text.partition(" ")
-        out.append((_mixed(rest if first == subject else text), inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0]))
+        meaning = inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0]
+        out.append((_mixed(rest if first == subject else text), meaning, kind.__name__ in WORDS))
         subject = first if first in ("f", "V", "T") else ""
     return out
 
@@ -192,7 +199,8 @@ def recipe(g: Guarantee) -> list[Markup]:
     except Exception:  # a recipe may compute with numbers only: then its parameters are named
         needed = rf"({', '.join(map(symbol, symbols))})" if symbols else ""
         return [mathml(rf"\text{{chosen from }} {needed}") if needed else escape("chosen by the case"), *_varied(g)]
-    return [_parameter(n, v) for n, v in values.items()] + list(_varied(g))
+    said = [_parameter(n, v) for n, v in values.items() if v is not symbols.get(n)]
+    return [*said, *_varied(g)]
 
 
 def _varied(g: Guarantee) -> Iterator[Markup]:

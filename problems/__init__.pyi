@@ -14,6 +14,7 @@ from .assumptions import Cocoercive as Cocoercive
 from .assumptions import Compact as Compact
 from .assumptions import Convex as Convex
 from .assumptions import ConvexTerms as ConvexTerms
+from .assumptions import GaussianLaw as GaussianLaw
 from .assumptions import Lipschitz as Lipschitz
 from .assumptions import LipschitzHessian as LipschitzHessian
 from .assumptions import LipschitzMirror as LipschitzMirror
@@ -93,3 +94,6 @@ from .sets import L1Ball as L1Ball
 from .sets import Simplex as Simplex
 from .sets import Space as Space
 from .sums import WelschRegression as WelschRegression
+from .targets import BayesianLogistic as BayesianLogistic
+from .targets import GaussianClients as GaussianClients
+from .targets import GaussianTarget as GaussianTarget

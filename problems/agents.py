@@ -286,6 +286,30 @@ class LocalRound(Wrapped):
         self.name = f"{local} local steps of {step:.3g} on {federation}"
 
 
+class DGDLimit(Wrapped):
+    """A quadratic network seen as the affine map x -> W x - step grad(x), whose fixed point is not the minimizer.
+
+    The map is one gradient step on sum_i f_i(x_i) + <x, (I - W) x> / (2 step). ``x_star`` (agents, dim) is its fixed
+    point, ``rate`` the norm of its linear part, ``slowest`` the direction where that is met.
+    """
+
+    def __init__(self, network: Network, step: float):
+        network.require(QuadraticAgents, GossipMatrix, who="DGDLimit")
+        super().__init__(network)
+        self.step = as_positive(step, "step")
+        n, d = network.point_shape
+        T = np.kron(network.gossip.matrices[0], np.eye(d))
+        for i, a in enumerate(to_numpy(network.A)):
+            T[i * d:(i + 1) * d, i * d:(i + 1) * d] -= step * a
+        eigenvalues, vectors = np.linalg.eigh(T)
+        worst = int(np.argmax(np.abs(eigenvalues)))
+        self.rate = float(abs(eigenvalues[worst]))
+        self.slowest = vectors[:, worst].reshape(n, d)
+        limit = np.linalg.solve(np.eye(n * d) - T, step * to_numpy(network.b).ravel()).reshape(n, d)
+        self.x_star, self.f_star = like(limit, network.A), None
+        self.name = f"steps of {step:.3g} on {network}"
+
+
 def _along_modes(A: Array, e: Array) -> Array:
     """Coordinates of the server's error e (..., 1, d) in the eigenvectors of A."""
     return (to_numpy(e) @ np.linalg.eigh(to_numpy(A))[1])[..., 0, :]

@@ -18,8 +18,9 @@ class QuadraticBilevel(Problem):
 
     H (p, p) positive definite, C (p, d), e and c (p,), a (d,), rho >= 0. Everything is exact: y*(x) = H^{-1}(Cx + e),
     F (``value``), its gradient (``grad``, the hypergradient), x_star, f_star; ``mu``, ``L`` of F; ``lower_mu``,
-    ``lower_L`` of g(x, .); ``cross`` = ||C||. Methods use the level oracles only: ``lower_grad`` (in y), ``lower_grad_x``,
-    ``lower_hvp``, ``lower_cross`` (y-vectors to x-vectors), ``upper_grad`` (the pair of both gradients), ``solve_lower``.
+    ``lower_L`` of g(x, .); ``cross`` = ||C||. Methods use the level oracles only: ``lower_grad`` (in y),
+    ``lower_grad_x``, ``lower_hvp``, ``lower_cross`` (y-vectors to x-vectors), ``upper_grad`` (the pair of both
+    gradients), ``solve_lower``.
     """
 
     def __init__(self, H: Array, C: Array, e: Array | None = None, c: Array | None = None, a: Array | None = None,
@@ -128,7 +129,8 @@ class NoisyBilevel(Wrapped):
         return f_x + self.noise("f_x", self.upper, self.dim), f_y + self.noise("f_y", self.upper, self.lower_dim)
 
 
-def random_bilevel(seed: int, *, d: int = 4, p: int = 6, mu: float = 0.5, L: float = 2.0, rho: float = 0.1) -> QuadraticBilevel:
+def random_bilevel(seed: int, *, d: int = 4, p: int = 6, mu: float = 0.5, L: float = 2.0,
+                   rho: float = 0.1) -> QuadraticBilevel:
     """A quadratic bilevel problem whose lower-level Hessian has spectrum mu .. L."""
     rng = np.random.default_rng(seed)
     H = spectrum(list(np.linspace(mu, L, p)), seed)

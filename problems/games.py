@@ -75,10 +75,12 @@ class AffineVI(Problem):
     def gap(self, x: Array) -> Array:
         """sup of <V(p), x - p> over the ball: of <d, M'e> - <d, Md>, e = x - x_star, over ||d|| <= radius."""
         c = ((x - self.x_star) @ self.M) @ self._axes
+        if not self._curvature.any():
+            return self.radius * np.linalg.norm(c, axis=-1)
         low = np.zeros(c.shape[:-1] + (1,))
         high = np.linalg.norm(c, axis=-1, keepdims=True) / (2 * self.radius)
         with np.errstate(divide="ignore", invalid="ignore"):
-            for _ in range(60):  # the multiplier nu of the ball: ||d(nu)|| decreases in nu
+            for _ in range(40):  # bisection for the multiplier nu of the ball: ||d(nu)|| decreases in nu
                 nu = (low + high) / 2
                 outside = np.linalg.norm(c / (2 * (self._curvature + nu)), axis=-1, keepdims=True) > self.radius
                 low, high = np.where(outside, nu, low), np.where(outside, high, nu)

@@ -41,7 +41,8 @@ class GaussianTarget(Quadratic):
 class BayesianLogistic(Problem):
     """Posterior of logistic regression: f(x) = sum_i log(1 + exp(-y_i a_i'x)) + prior/2 ||x||^2, y_i in {-1, 1}.
 
-    ``x_star`` is the mode; ``mu`` = prior, ``L`` from the top eigenvalue of X'X/4; ``laplace`` the inverse Hessian there.
+    ``x_star`` is the mode; ``mu`` = prior, ``L`` from the top eigenvalue of X'X/4; ``laplace`` the inverse Hessian at
+    the mode.
     """
 
     def __init__(self, X: Array, y: Array, prior: float = 1.0, *, name: str = ""):
@@ -70,7 +71,7 @@ class BayesianLogistic(Problem):
 
 
 class GaussianClients(GaussianTarget):
-    """sum_c p_c f_c with f_c = (x - a_c)'H_c(x - a_c)/2: a Gaussian target split over clients, points of the clients on axis -2.
+    """sum_c p_c f_c with f_c = (x - a_c)'H_c(x - a_c)/2: a Gaussian target split over clients (on axis -2).
 
     H (clients, d, d), a (clients, d), weights p (clients,), positive with sum 1.
     """
@@ -79,7 +80,8 @@ class GaussianClients(GaussianTarget):
         self.H, self.a = np.asarray(H, dtype=float), as_matrix(a, "a")
         clients, d = self.a.shape
         if self.H.shape != (clients, d, d) or np.linalg.eigvalsh(self.H).min() <= 0:
-            raise ProblemError(f"H must hold one positive definite matrix a client, shape {(clients, d, d)}, got {self.H.shape}")
+            raise ProblemError(f"H must hold one positive definite matrix a client, shape {(clients, d, d)}, "
+                               f"got shape {self.H.shape}")
         self.weights = as_vector(np.full(clients, 1 / clients) if weights is None else weights, "weights", clients)
         if self.weights.min() <= 0 or abs(self.weights.sum() - 1) > 1e-12:
             raise ProblemError("weights must be positive and sum to 1")

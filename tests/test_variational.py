@@ -178,7 +178,7 @@ def test_noiseless_stochastic_method_is_past_extragradient():
 
 
 def test_reflected_gradient_needs_the_term_of_its_first_step():
-    """Started with x_0 = x_1 it misses ||x_1 - p||^2 / (2 g t) for p near x_1, and meets it with g^2 ||V(x_1)||^2 more."""
+    """From x_0 = x_1 it misses ||x_1 - p||^2 / (2 g t) for p near x_1, and meets it with g^2 ||V(x_1)||^2 more."""
     game, x0 = rotation_game(), np.array([3.0, 1.0])
     step = 0.4 / game.L
     force = game.operator(x0)

@@ -1,4 +1,4 @@
-"""Bilevel methods that follow the hypergradient: implicit differentiation, fully first-order penalties, hypernetworks."""
+"""Bilevel methods: implicit differentiation, fully first-order penalties, linear hypernetworks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from optlab.problems.bilevel import NoisyBilevel, QuadraticBilevel, random_bilev
 from ..fold import best, pairs
 from ..gradient.descent import decrease
 from ..guarantee import Case, Control, Guarantee, cite, now, start
-from ..measures import Measure, point, sq_gradient
+from ..measures import Measure, sq_gradient
 from ..methods import as_method, method
 from ..steps import at
 
@@ -28,7 +28,10 @@ class Implicit(NamedTuple):
 
 @method(needs=("lower_grad", "lower_hvp", "lower_cross", "upper_grad"), family="bilevel", symbolic=False)
 def approximate_implicit_differentiation(problem, x, *, step, inner_step, inner_steps, terms):
-    """x+ = x - step (f_x - g_xy v): y by warm gradient steps, v = inner_step sum_{j<terms} (I - inner_step g_yy)^j f_y (AID)."""
+    """AID: x+ = x - step (f_x - g_xy v) with y from warm-started gradient steps, and the truncated Neumann series
+
+    v = a sum_{j < terms} (I - a g_yy)^j f_y, a = inner_step (Pedregosa 2016; Ghadimi, Wang 2018).
+    """
     y = problem.lower_start(x)
     while True:
         before = y
@@ -52,7 +55,7 @@ class Penalized(NamedTuple):
 
 @method(needs=("lower_grad", "lower_grad_x", "upper_grad"), family="bilevel", restartable=True, symbolic=False)
 def f2sa(problem, x, y=None, z=None, k=0, *, upper_step, lower_step, ratio=1.0):
-    """Fully first-order: three coupled gradient steps on f + lam (g(x, y) - g(x, z)), lam = lower_step/(2 upper_step) (F2SA)."""
+    """F2SA: coupled gradient steps on f + lam (g(x, y) - g(x, z)), lam = lower_step/2/upper_step (Kwon 2023)."""
     y, z = (problem.lower_start(x), problem.lower_start(x)) if y is None else (y, z)
     while True:
         yield Penalized(x, y, z, k)
@@ -74,9 +77,9 @@ def stochastic_f2sa(problem, x, *, upper_step, lower_step, ratio=1.0, upper_nois
 
 @method(needs=("lower_grad", "lower_grad_x", "upper_grad"), family="bilevel", symbolic=False)
 def stochastic_f3sa(problem, x, *, upper_step, lower_step, momentum, ratio=1.0, upper_noise=0.0, lower_noise=0.0, rng):
-    """F3SA: F2SA's steps along momentum estimates d = G + (1 - momentum)(d_old - G_old), G and G_old from one sample."""
+    """F3SA: F2SA's steps along momentum estimates d+ = G + (1 - momentum)(d - G_old), both G from one sample."""
     y, z = problem.lower_start(x), problem.lower_start(x)
-    d, k = None, 0
+    d, old, k = None, None, 0
     while True:
         yield Penalized(x, y, z, k)
         samples = [NoisyBilevel(problem, rng, upper_noise, lower_noise, frozen=True) for _ in "yz"]
@@ -96,7 +99,8 @@ def stochastic_f3sa(problem, x, *, upper_step, lower_step, momentum, ratio=1.0, 
 
 def gradients(at_y, at_z, x, y, z):
     """All that F2SA asks for: of f and g at (x, y), of g at (x, z)."""
-    return [*at_y.upper_grad(x, y), at_y.lower_grad_x(x, y), at_y.lower_grad(x, y), at_z.lower_grad_x(x, z), at_z.lower_grad(x, z)]
+    return [*at_y.upper_grad(x, y), at_y.lower_grad_x(x, y), at_y.lower_grad(x, y),
+            at_z.lower_grad_x(x, z), at_z.lower_grad(x, z)]
 
 
 class Penalty(NamedTuple):
@@ -115,8 +119,9 @@ def penalty_hypergradient(problem, x, *, penalty):
 
 @method(needs=("lower_grad",), family="bilevel", symbolic=False)
 def linear_hypernetwork(problem, x, *, step, spread):
-    """Fits w(x + eps) = y*(x) + Theta eps by gradient steps on E g(x + eps, w(x + eps)), eps of covariance spread^2 I."""
-    eps = spread * problem.dim**0.5 * np.concatenate([np.eye(problem.dim), -np.eye(problem.dim)])  # exact for quadratics
+    """Fits w(x + e) = y*(x) + Theta e by gradient steps on E g(x + e, w(x + e)), e of covariance spread^2 I."""
+    axes = np.eye(problem.dim)
+    eps = spread * problem.dim**0.5 * np.concatenate([axes, -axes])  # their mean is the expectation of a quadratic
     x, w = x[..., None, :], problem.solve_lower(x)[..., None, :]
     theta = 0 * w.swapaxes(-1, -2) * x
     while True:
@@ -162,16 +167,19 @@ def stiff(rng):
 
 
 approximate_implicit_differentiation.proves(
-    Guarantee(neumann_error, lambda inner_step, lower_mu, terms, f_y: (1 - inner_step * lower_mu) ** terms * f_y / lower_mu,
-              cite(164, 1, "Neumann approximation"), using=dict(f_y=upper_gap), tightness="tight", on=stiff, steps=20, first=0,
+    Guarantee(neumann_error, lambda inner_step, lower_mu, terms, f_y:
+              (1 - inner_step * lower_mu) ** terms * f_y / lower_mu,
+              cite(164, 1, "Neumann approximation"), using=dict(f_y=upper_gap), tightness="tight", on=stiff, steps=20,
               recipe=lambda L, lower_L, share: dict(step=1 / L, inner_step=share / lower_L, inner_steps=5),
-              control=careful, **{**implicit, "vary": dict(terms=(1, 4, 16), share=(0.5, 0.25))}),
+              first=0, control=careful, **{**implicit, "vary": dict(terms=(1, 4, 16), share=(0.5, 0.25))}),
     Guarantee(hypergradient_error, lambda inner_step, inner_steps, lower_mu, terms, cross, f_y, gap:
               cross / lower_mu * ((1 - inner_step * lower_mu) ** terms * f_y + (1 - inner_step * lower_mu) ** inner_steps * gap),
-              cite(0, 0, "Grazzi et al. 2020, hypergradient error"), on=stiff, steps=10, first=0, tightness="tight",
+              cite(0, 0, "Grazzi et al. 2020"), on=stiff, steps=10, first=0, tightness="tight",
               using=dict(f_y=upper_gap, gap=now(lambda p, it: p.norm(it.before - p.solve_lower(it.x)))),
-              recipe=lambda L, lower_L: dict(step=1 / L, inner_step=0.5 / lower_L, inner_steps=5), control=careful, **implicit),
-    Guarantee(decrease, lambda step, g2, e2: step / 2 * (e2 - g2), cite(0, 0, "descent with an inexact gradient"), at=pairs,
+              recipe=lambda L, lower_L: dict(step=1 / L, inner_step=0.5 / lower_L, inner_steps=5), control=careful,
+              **implicit),
+    Guarantee(decrease, lambda step, g2, e2: step / 2 * (e2 - g2), cite(0, 0, "descent with an inexact gradient"),
+              at=pairs,
               using=dict(g2=now(lambda p, pair: p.sq(p.grad(pair.x.x))),
                          e2=now(lambda p, pair: p.sq(pair.x.h - p.grad(pair.x.x)))), steps=50,
               recipe=lambda L, lower_L: dict(step=1 / L, inner_step=1 / lower_L, inner_steps=5),
@@ -192,8 +200,8 @@ def _exact_bias(problem, it):
     return problem.norm(np.linalg.solve(system, residual[..., None])[..., 0] @ problem.response)
 
 
-penalties = dict(assumes=(StronglyConvexLower,), recipe=lambda lam: dict(penalty=lam), vary=dict(lam=(1.0, 10.0, 100.0, 1000.0)),
-                 on=stiff)
+penalties = dict(assumes=(StronglyConvexLower,), on=stiff, recipe=lambda lam: dict(penalty=lam),
+                 vary=dict(lam=(1.0, 10.0, 100.0, 1000.0)))
 penalty_hypergradient.proves(
     Guarantee(bias, lambda exact: exact, cite(72, 1, "quadratic model", claim="identity"), relation="==",
               using=dict(exact=now(_exact_bias)), control=Control("the lower level's value function forgotten",
@@ -224,7 +232,7 @@ def cases(steps, replicates=None):
     return lambda rng: [Case(random_bilevel(3), steps=steps, replicates=replicates)]
 
 
-fixed = Control("a fixed penalty", recipe=lambda lower_L: dict(upper_step=0.1 / lower_L, lower_step=0.4 / lower_L))
+fixed = Control("a fixed penalty", recipe=lambda lower_L: dict(upper_step=0.1 / lower_L, lower_step=0.2 / lower_L))
 f2sa.proves(
     Guarantee(sq_gradient, lambda k: k ** (-2 / 3), cite(72, 2, "Thm 4.1", claim="exact"), mode="order", at=best,
               assumes=(StronglyConvexLower,), on=cases(20000), first=1000, recipe=schedules(1 / 3, 0.0), control=fixed),
@@ -232,10 +240,10 @@ f2sa.proves(
 stochastic_f2sa.proves(
     Guarantee(sq_gradient, lambda k: k ** (-2 / 5), cite(72, 2, "Thm 4.1", claim="noise in f"), mode="order", at=best,
               assumes=(StronglyConvexLower,), on=cases(2000, 64), first=50,
-              recipe=lambda lower_L: {**schedules(3 / 5, 2 / 5)(lower_L), "upper_noise": 0.3}, control=fixed),
-    Guarantee(sq_gradient, lambda k: k ** (-2 / 7), cite(72, 2, "Thm 4.1", claim="noise in f and g"), mode="order", at=best,
-              assumes=(StronglyConvexLower,), on=cases(2000, 64), first=50,
-              recipe=lambda lower_L: {**schedules(5 / 7, 4 / 7)(lower_L), "upper_noise": 0.3, "lower_noise": 0.3}, control=fixed),
+              control=fixed, recipe=lambda lower_L: {**schedules(3 / 5, 2 / 5)(lower_L), "upper_noise": 0.3}),
+    Guarantee(sq_gradient, lambda k: k ** (-2 / 7), cite(72, 2, "Thm 4.1", claim="noise in f and g"), mode="order",
+              at=best, assumes=(StronglyConvexLower,), on=cases(2000, 64), first=50, control=fixed,
+              recipe=lambda lower_L: {**schedules(5 / 7, 4 / 7)(lower_L), "upper_noise": 0.3, "lower_noise": 0.3}),
 )
 
 
@@ -253,8 +261,9 @@ stochastic_f3sa.proves(
 )
 linear_hypernetwork.proves(
     Guarantee(theta_error, lambda k, step, spread, lower_mu, T0: (1 - step * spread**2 * lower_mu) ** k * T0,
-              cite(164, 4, "best-response chapter"), assumes=(StronglyConvexLower,), on=stiff, steps=25, tightness="tight",
-              using=dict(T0=start(_matrix_norm)), recipe=lambda lower_L, s: dict(spread=s, step=0.5 / (lower_L * s**2)),
+              cite(164, 4, "best-response chapter"), assumes=(StronglyConvexLower,), on=stiff, steps=25,
+              tightness="tight", using=dict(T0=start(_matrix_norm)), 
+              recipe=lambda lower_L, s: dict(spread=s, step=0.5 / (lower_L * s**2)),
               vary=dict(s=(0.1, 1.0, 3.0)),
               note="linear convergence to dy*/dx for every spread: the minimizer is the response's derivative",
               control=Control("perturbations twice as large as the step allows for",

@@ -45,7 +45,8 @@ def complex_momentum_radius(problem, x, *, step, size, phase=0.0):
 @method(needs=("operator",), family="bilevel", symbolic=False)
 def best_complex_momentum(problem, x, *, step, sizes, phases):
     """The least spectral radius over a grid of momenta."""
-    return min(complex_momentum_radius(problem, x, step=step, size=size, phase=phase) for size in sizes for phase in phases)
+    return min(complex_momentum_radius(problem, x, step=step, size=size, phase=phase)
+               for size in sizes for phase in phases)
 
 
 radius = Measure("spectral radius", lambda problem, rho: rho, r"\rho")
@@ -68,14 +69,16 @@ game = dict(assumes=(LipschitzOperator,), on=scalar_game)
 real = Control("no phase", recipe=lambda: dict(phase=0.0))
 
 complex_momentum.proves(
-    Guarantee(sq_distance, lambda k: 0.9858 ** (2 * k), cite(164, 3, "complex-momentum chapter", claim="run"), mode="order",
-              recipe=lambda: dict(stated), control=real, steps=1000, first=100, **game),
+    Guarantee(sq_distance, lambda k: 0.9858 ** (2 * k), cite(164, 3, "complex-momentum chapter", claim="run"),
+              mode="order", recipe=lambda: dict(stated), control=real, steps=1000, first=100, **game),
 )
 complex_momentum_radius.proves(
     Guarantee(radius, lambda: 1.0, cite(164, 2, "Gidel et al. 2019"), relation=">=",
               recipe=lambda step, size: dict(step=step, size=size, phase=0.0),
-              vary=dict(step=(0.001, 0.01, 0.1, 0.5, 1.0, 2.0, 5.0), size=(-0.99, -0.9, -0.5, -0.1, 0.0, 0.1, 0.5, 0.9, 0.99)),
-              control=Control("complex momentum", recipe=lambda: dict(stated)), note="on a grid of momenta and steps", **game),
+              vary=dict(step=(0.001, 0.01, 0.1, 0.5, 1.0, 2.0, 5.0),
+                        size=(-0.99, -0.9, -0.5, -0.1, 0.0, 0.1, 0.5, 0.9, 0.99)),
+              control=Control("complex momentum", recipe=lambda: dict(stated)), note="on a grid of momenta and steps",
+              **game),
     Guarantee(radius, largest_root, cite(164, 3, "complex-momentum chapter", claim="identity"), relation="==",
               recipe=lambda step, size, phase: dict(step=step, size=size, phase=phase), control=real,
               vary=dict(step=(0.05, 0.1), size=(0.5, 0.9), phase=(np.pi / 8, np.pi / 2)), **game),
@@ -84,6 +87,7 @@ complex_momentum_radius.proves(
 )
 best_complex_momentum.proves(
     Guarantee(radius, lambda: 0.96465, cite(164, 3, "complex-momentum chapter", claim="best over a grid"),
+              note="34 sizes up to 0.99, 33 phases; finer grids reach 0.959",
               recipe=lambda: dict(step=0.05, sizes=np.linspace(0.0, 0.99, 34), phases=np.linspace(0, np.pi, 33)),
               control=Control("no phase", recipe=lambda: dict(phases=(0.0,))), **game),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import networkx as nx
@@ -145,20 +146,27 @@ def _fading(rng):
         extra = [e for e in nx.gnm_random_graph(n, 3 * n, seed=seed).edges if not skeleton.has_edge(*e)]
         graphs = [nx.compose(skeleton, nx.Graph(extra[r // 4:])) for r in range(160)]
         graphs += [skeleton] * 240  # long enough that the sequence is never started again
-        cases.append(Case(_laplacians(graphs, rng.standard_normal((n, 2))).problem, rng.standard_normal((n, 2)), steps=300))
-    return [Case(_at(c.problem, c.x0), c.x0, c.steps) for c in cases]
-
-
-def _at(problem, b):
-    """The same network with the data b (its solution is then their mean)."""
-    fresh = agreement(b, problem.gossip).problem
-    fresh.top, fresh.bottom = problem.top, problem.bottom
-    return fresh
+        cases.append(replace(_laplacians(graphs, rng.standard_normal((n, 2))), steps=300))
+    return cases
 
 
 def _rotating_star(rng):
     """Control: links that fail and recover; the bound is that of one star standing still."""
-    return [Case(c.problem, c.x0, steps=400) for c in _connected_sequences(rng)[1:2]]
+    return [replace(_connected_sequences(rng)[1], steps=400)]
+
+
+class _Lazy(Wrapped):
+    """Control: a third of every step."""
+
+    def mix(self, x, k=0):
+        return x + (self.inner_problem.mix(x, k) - x) / 3
+
+
+def _crowd(rng):
+    """Forty agents with data in R^3."""
+    space = Space(40, 3)
+    space.n, space.d = space.point_shape
+    return space
 
 
 gossip.proves(
@@ -170,7 +178,7 @@ gossip.proves(
               control=Control("rows not renormalised after a failure", problem=_Orphaned)),
     Guarantee(disagreement, lambda k, top, bottom, R: (1 - bottom / top) ** k * R, cite(17, 2), tightness="tight",
               assumes=(GossipMatrix,), on=_connected_sequences, symbolic=False,
-              control=Control("a third of the step", problem=lambda p: _Lazy(p))),
+              control=Control("a third of the step", problem=_Lazy)),
 )
 nesterov_gossip.proves(
     Guarantee(potential, lambda k, q, V: (1 - q) ** k * V, cite(17, 1, "Nesterov potential"), assumes=(GossipMatrix,),
@@ -180,22 +188,9 @@ nesterov_gossip.proves(
 )
 after_failures.proves(
     Guarantee(fragment_error, lambda fragment, n, d: d * (1 / fragment - 1 / n), cite(194, 2), mode="expectation",
-              relation="==", recipe=lambda: dict(fragment=4, survivors=30), on=lambda rng: _crowd(40, 3), symbolic=False,
+              relation="==", recipe=lambda: dict(fragment=4, survivors=30), on=_crowd, symbolic=False,
               control=Control("a fragment of another size", recipe=lambda: dict(fragment=8))),
     Guarantee(loss_gap, lambda fragment, survivors, d: d * (1 / fragment - 1 / survivors), cite(194, 3), relation="==",
-              mode="expectation", recipe=lambda: dict(fragment=4, survivors=30), on=lambda rng: _crowd(40, 3),
+              mode="expectation", recipe=lambda: dict(fragment=4, survivors=30), on=_crowd,
               symbolic=False, control=Control("no fragmentation", recipe=lambda: dict(fragment=30))),
 )
-
-
-class _Lazy(Wrapped):
-    """Control: a third of every step."""
-
-    def mix(self, x, k=0):
-        return x + (self.inner_problem.mix(x, k) - x) / 3
-
-
-def _crowd(n, d):
-    space = Space(n, d)
-    space.n, space.d = n, d
-    return space

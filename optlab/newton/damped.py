@@ -25,7 +25,7 @@ def solve(matrix, vector):
 
 @method(needs=("grad", "hess"), family="newton", restartable=True, symbolic=False)
 def newton_damped(problem, x, *, q, M):
-    """Root Newton: x+ = x - H^{-1} g/(1 + theta), theta = (9 M)^{1/(q-1)} (g'H^{-1}g)^{(q-2)/(2q-2)}; M = 0 is Newton's step."""
+    """RN: x+ = x - H^{-1} g/(1 + theta), theta = (9 M)^{1/(q-1)} (g'H^{-1}g)^{(q-2)/(2q-2)}; M = 0 is Newton's step."""
     while True:
         yield x
         g = problem.grad(x)
@@ -47,7 +47,7 @@ class Universal(NamedTuple):
 
 @method(needs=("grad", "hess"), family="newton", restartable=True, symbolic=False)
 def newton_universal(problem, x, sigma=None, trials=None, *, sigma0, b=2 / 3, c=2.0):
-    """Universal Newton: theta = c^j sigma ||g||^b for the first j with <grad f(x+), n> >= ||grad f(x+)||^2/(2 alpha theta)."""
+    """UN: theta = c^j sigma ||g||^b for the first j with <grad f(x+), n> >= ||grad f(x+)||^2/(2 alpha theta)."""
     if sigma is None:
         sigma, trials = sigma0 + 0 * problem.norm(x), 0 * problem.norm(x)
     while True:
@@ -73,7 +73,7 @@ SHARES = 2.0 ** (-np.arange(49) / 4)
 
 @method(needs=("grad", "hess", "value"), family="newton", restartable=True, symbolic=False)
 def newton_regulated(problem, x, *, shares=SHARES):
-    """GRLS: x+ = y with the least (f(y) - f(x))/||grad f(y)||_x^2 among the points y = x - alpha H^{-1} g, alpha in shares."""
+    """GRLS: x+ has the least (f(y) - f(x))/||grad f(y)||_x^2 among y = x - alpha H^{-1} g, alpha in shares."""
     while True:
         yield x
         H, f = problem.hess(x), problem.value(x)
@@ -244,15 +244,18 @@ newton_damped.proves(
               + g0 * D * exp(-k / 4), cite(67, 2, "Thm 4"), at=reach, on=near_quadratic, control=stall,
               using=dict(D=now(lambda p, it: it.D), gamma=now(lambda p, it: it.gamma),
                          g0=start(lambda p, it: _local_sq(p, it.x, p.grad(it.x)) ** 0.5)),
-              note="D, gamma: largest local distance to x*, least ||g(x_s)||^2 in the norm at x_{s-1} over that at x_s", **known),
+              note="D, gamma: largest local distance to x*, least ||g(x_s)||^2 in the norm at x_{s-1} over that at x_s",
+              **known),
     *(Guarantee(suboptimality, lambda k, q: k ** (1.0 - q), cite(67, 3, claim=f"RN q={q}"), mode="order", on=far_convex,
                 control=stall, first=first, steps=steps, **{**known, "vary": dict(q=(q,))})
-      for q, first, steps in ((2, 40, 200), (3, 40, 80), (4, 80, 115))),  # before the superlinear phase ends in round-off
+      for q, first, steps in ((2, 40, 200), (3, 40, 80), (4, 80, 115))),  # before the fast phase ends in round-off
     Guarantee(suboptimality, lambda: 0.0, cite(67, 4), assumes=(QuadraticForm, StronglyConvex), relation="==", steps=5,
-              control=Control("damped although the third derivative is zero", recipe=lambda: dict(M=1.0)), **newton_step),
+              control=Control("damped although the third derivative is zero", recipe=lambda: dict(M=1.0)),
+              **newton_step),
     Guarantee(twin_distance, lambda: 0.0, cite(67, 5), assumes=(StronglyConvex, LipschitzHessian), relation="==",
               at=Fold("A y beside x", _twin), on=changed_coordinates, recipe=lambda q: dict(q=q, M=1.0),
-              vary=dict(q=(2, 3, 4)), control=Control("damped by the Euclidean norm", method=as_method(newton_euclidean))),
+              vary=dict(q=(2, 3, 4)),
+              control=Control("damped by the Euclidean norm", method=as_method(newton_euclidean))),
     Guarantee(distance, lambda mu, L2, r: L2 / (2 * mu) * r**2, cite(0, 0, "Nesterov 2018, Thm 1.2.5 for global mu"),
               assumes=(StronglyConvex, LipschitzHessian), at=pairs, on=near_quadratic, steps=8,
               using=dict(r=now(lambda p, pair: p.norm(point(pair.x) - p.x_star))),
@@ -276,11 +279,13 @@ def flat(rng):
 
 trials = Measure("points tried", lambda problem, n: n, r"N_k")
 newton_universal.proves(
-    Guarantee(trials, lambda k, mu, L3, sigma0: 2 * k + maximum(0.0, log((9 * L3 / mu**2) ** (1 / 3) / sigma0) / log(2.0)),
+    Guarantee(trials, lambda k, mu, L3, sigma0:
+              2 * k + maximum(0.0, log((9 * L3 / mu**2) ** (1 / 3) / sigma0) / log(2.0)),
               cite(67, 6, "Lemma 3"), at=field("trials"), on=a_few_steps,
               control=Control("theta raised by 2^(1/8) at a time", recipe=lambda: dict(c=2 ** (1 / 8))), **universal),
     Guarantee(suboptimality, lambda k: k**-3.0, cite(67, 3, claim="UN"), mode="order", on=flat,
-              control=Control("a huge theta that is never lowered", recipe=lambda: dict(sigma0=1e6, c=1.0)), **universal),
+              control=Control("a huge theta that is never lowered", recipe=lambda: dict(sigma0=1e6, c=1.0)),
+              **universal),
 )
 newton_regulated.proves(
     Guarantee(suboptimality, lambda k: k**-3.0, cite(67, 3, claim="GRLS"), mode="order", on=flat,

@@ -104,16 +104,17 @@ cubic = dict(recipe=lambda L2: dict(M=L2), **convex)
 quadratic = dict(recipe=lambda L2: dict(H=L2 / 2), **convex)
 
 cubic_newton.proves(
-    Guarantee(suboptimality, lambda k, L2, D: 9 * L2 * D**3 / (k + 4) ** 2, cite(0, 0, "Nesterov 2008, rate of cubic Newton"),
-              at=farthest, using=dict(D=now(lambda p, it: it.D)), note="D: largest distance to x* of x_0 .. x_{k-1}",
+    Guarantee(suboptimality, lambda k, L2, D: 9 * L2 * D**3 / (k + 4) ** 2,
+              cite(0, 0, "Nesterov 2008, rate of cubic Newton"), at=farthest, using=dict(D=now(lambda p, it: it.D)), note="D: largest distance to x* of x_0 .. x_{k-1}",
               control=Control("one percent of each step", method=as_method(stalled), steps=200), **cubic),
-    Guarantee(progress, lambda M, r: M / 12 * r**3, cite(0, 0, "Nesterov-Polyak 2006, Lemma 4"), at=pairs, relation=">=",
-              using=dict(r=length), control=third, **cubic),
+    Guarantee(progress, lambda M, r: M / 12 * r**3, cite(0, 0, "Nesterov-Polyak 2006, Lemma 4"), at=pairs,
+              relation=">=", using=dict(r=length), control=third, **cubic),
     Guarantee(next_norm, lambda L2, M, r: (L2 + M) / 2 * r**2, cite(0, 0, "Nesterov-Polyak 2006, Lemma 3"), at=pairs,
               using=dict(r=length), control=third, **cubic),
 )
 regularized_newton.proves(
-    Guarantee(progress, lambda H, g, r: 2 / 3 * (H * g) ** 0.5 * r**2, cite(0, 0, "Mishchenko 2023, one-step decrease"), at=pairs,
+    Guarantee(progress, lambda H, g, r: 2 / 3 * (H * g) ** 0.5 * r**2, cite(0, 0, "Mishchenko 2023, one-step decrease"),
+              at=pairs,
               relation=">=", using=dict(r=length, g=gradient_norm), control=third, **quadratic),
     Guarantee(next_norm, lambda H, g, r: 2 * (H * g) ** 0.5 * r, cite(0, 0, "Mishchenko 2023, next gradient"), at=pairs,
               using=dict(r=length, g=gradient_norm), control=third, **quadratic),

@@ -6,7 +6,7 @@ import numpy as np
 
 from optlab.problems.assumptions import GaussianLaw, Smooth, StronglyConvex
 from optlab.problems.pool import pool
-from optlab.problems.targets import GaussianClients, GaussianTarget
+from optlab.problems.targets import GaussianClients
 
 from ..functions import exp, log, sqrt
 from ..guarantee import Case, Control, Guarantee, cite
@@ -24,7 +24,7 @@ def langevin(problem, x, *, step, rng):
 
 @method(needs=("client_grad", "average"), family="sampling", restartable=True, symbolic=False)
 def federated_langevin(problem, x, *, step, local_steps, rng):
-    """FA-LD: each client takes local Langevin steps with noise 2 step/p_c, then the weighted average (Deng et al. 2021)."""
+    """FA-LD: each client takes local Langevin steps with noise 2 step/p_c, then their weighted average (Deng 2021)."""
     scale = (2 * step / problem.weights[:, None]) ** 0.5
     while True:
         yield x
@@ -69,7 +69,7 @@ kl_to_normal = LawMeasure("KL(law || N(0, I))", lambda problem, law: law.kl(Law(
 
 
 def langevin_wasserstein(k, step, modes, eigenvalues):
-    """W2^2 of ULA's law at k to the Gaussian target, by eigenvalues: mean (1 - step lam)^k, variance from 0 to 1/(lam (1 - step lam/2))."""
+    """W2^2 of ULA's law at k to the Gaussian target: along each axis the variance grows to 1/(lam (1 - step lam/2))."""
     q = (1 - step * eigenvalues) ** np.asarray(k)[..., None]
     deviation = np.sqrt((1 - q**2) / (eigenvalues * (1 - step * eigenvalues / 2)))
     return np.sum((q * modes) ** 2 + (deviation - eigenvalues**-0.5) ** 2, axis=-1)
@@ -83,7 +83,7 @@ def noiseless_half(problem, x, *, step, rng):
 
 
 def gaussians(rng):
-    return [Case(p, steps=200) for p in pool(GaussianLaw)[:2]]
+    return [Case(p, steps=100) for p in pool(GaussianLaw)[:2]]
 
 
 half = Control("noise of variance step instead of 2 step", method=as_method(noiseless_half))
@@ -93,8 +93,8 @@ short = dict(recipe=lambda mu, L, share: dict(step=share * 2 / (mu + L)), vary=d
 
 langevin.proves(
     Guarantee(wasserstein, lambda k, mu, L, step, W0, dim: (1 - mu * step) ** k * W0 + 1.65 * L / mu * sqrt(step * dim),
-              cite(152, 2, "Dalalyan-Karagulyan 2019, Thm 1"), assumes=(StronglyConvex, Smooth, GaussianLaw), mode="expectation",
-              on=gaussians, control=beyond, **short),
+              cite(152, 2, "Dalalyan-Karagulyan 2019, Thm 1"), assumes=(StronglyConvex, Smooth, GaussianLaw),
+              mode="expectation", on=gaussians, control=beyond, **short),
     Guarantee(sq_wasserstein, langevin_wasserstein, cite(0, 0, "exact law of ULA on a Gaussian"), relation="==",
               assumes=(GaussianLaw,), mode="expectation", on=gaussians, control=half, **short),
     Guarantee(sq_distance, lambda k, mu, step, R, dim: (1 - mu * step) ** (2 * k) * R**2
@@ -175,7 +175,8 @@ def participation_variance(k, step, sampled, clients, L, a):
 partial_langevin.proves(
     Guarantee(sq_distance, participation_variance, cite(152, 4, "partial participation"), assumes=(GaussianLaw,),
               mode="expectation", relation="==", on=equal_clients, recipe=lambda L, S: dict(step=0.2 / L, sampled=S),
-              vary=dict(S=(1, 2, 3)), control=Control("all clients averaged", recipe=lambda clients: dict(sampled=clients))),
+              vary=dict(S=(1, 2, 3)),
+              control=Control("all clients averaged", recipe=lambda clients: dict(sampled=clients))),
 )
 
 
@@ -188,8 +189,9 @@ def hasty(problem, x, *, dt, spread, rng):
 
 
 ornstein_uhlenbeck.proves(
-    Guarantee(kl_to_normal, lambda k, dt, spread, dim, S0: exp(-k * dt) * (dim * (spread**2 - 1 - 2 * log(spread)) + S0) / 2,
-              cite(133, 1, "log-Sobolev inequality of the Gaussian"), mode="expectation", tightness="tight", steps=40, first=0,
+    Guarantee(kl_to_normal, lambda k, dt, spread, dim, S0:
+              exp(-k * dt) * (dim * (spread**2 - 1 - 2 * log(spread)) + S0) / 2,
+              cite(133, 1, "log-Sobolev inequality of the Gaussian"), mode="expectation", tightness="tight", steps=40,
               assumes=(GaussianLaw,), on=lambda rng: [Case(pool(GaussianLaw)[0], np.ones(pool(GaussianLaw)[0].dim))],
               recipe=lambda s: dict(dt=0.2, spread=s), vary=dict(s=(0.2, 1.0, 3.0)),
               control=Control("shrinks twice as fast", method=as_method(hasty))),

@@ -23,10 +23,10 @@ from ..methods import as_method, method
 
 
 class DR(NamedTuple):
-    """Governing point z, x = prox_f(z), and y = prox_g(2x - z), which meets x in the limit."""
+    """x = prox_f(z) for the governing point z (which starts at the given point), and y = prox_g(2x - z)."""
 
-    z: Any
     x: Any
+    z: Any
     y: Any
 
 
@@ -43,7 +43,7 @@ def douglas_rachford(problem, z, *, step, relaxation=1.0):
     while True:
         x = problem.prox_f(z, step)
         y = problem.prox_g(2 * x - z, step)
-        yield DR(z, x, y)
+        yield DR(x, z, y)
         z = z + relaxation * (y - x)
 
 
@@ -63,12 +63,6 @@ disagreement = Measure(
     lambda problem, it: problem.sq(it.x - it.y),
     r"\|x_k - y_k\|^2",
     lambda problem, it: 64 * EPS * (problem.norm(it.x) + problem.norm(it.y) + problem.norm(it.z)) ** 2,
-)
-sq_shadow_distance = Measure(
-    "||prox_f(z) - x*||^2",
-    lambda problem, it: sq_distance(problem, it.x),
-    sq_distance.symbol,
-    lambda problem, it: sq_distance.magnitude(problem, it.x) + EPS * problem.sq(it.z),
 )
 move = Measure(
     "||z+ - z||^2 + ||u+ - u||^2",
@@ -143,7 +137,7 @@ douglas_rachford.proves(
               valid=lambda relaxation: 0 < relaxation < 2, symbolic=False,
               control=Control("relaxation 2.5", recipe=lambda: dict(relaxation=2.5)),
               note="x - y is half the residual of the composed reflections, whose relaxation is relaxation / 2."),
-    Guarantee(sq_shadow_distance,
+    Guarantee(sq_distance,
               lambda k, step, relaxation, mu, L, R, along, slope_norm: contraction(step, mu, L, relaxation) ** (2 * k)
               * governing(R, step, along, slope_norm) / (1 + step * mu) ** 2,
               cite(78, 2, "Giselsson-Boyd 2017", claim="Douglas-Rachford"), using=along,

@@ -144,7 +144,7 @@ def noiseless(family, noise="sigma_star"):
 
 
 def beyond_Lmax(share):
-    return Control("L in place of Lmax", recipe=lambda L: dict(step=share / L), steps=40)
+    return Control("L in place of Lmax", recipe=lambda L: dict(step=share / L), steps=120)
 
 
 too_smooth = "Lmax declared four times too small"
@@ -177,9 +177,10 @@ sgd.proves(
               on=lambda rng: far(sums.logistic(rng, 0.5), 1.0, replicates=128),
               recipe=lambda Lmax: dict(h=1 / (4 * Lmax), step=inverse_sqrt(1 / (4 * Lmax))),
               control=Control("steps with a finite sum", recipe=lambda h: dict(step=inverse_square(h)))),
-    Guarantee(sq_distance, lambda k, step, mu, R, sigma_star: (1 - step * mu) ** k * R**2 + 2 * step * sigma_star**2 / mu,
-              cite(165, 10, "Sec 5.2"), mode="expectation", assumes=(ConvexTerms, SmoothTerms, StronglyConvex),
-              on=small_sums, recipe=lambda Lmax, share: dict(step=share / (2 * Lmax)), vary=dict(share=(1.0, 0.25)),
+    Guarantee(sq_distance, lambda k, step, mu, R, sigma_star:
+              (1 - step * mu) ** k * R**2 + 2 * step * sigma_star**2 / mu, cite(165, 10, "Sec 5.2"), mode="expectation",
+              assumes=(ConvexTerms, SmoothTerms, StronglyConvex), on=small_sums,
+              recipe=lambda Lmax, share: dict(step=share / (2 * Lmax)), vary=dict(share=(1.0, 0.25)),
               valid=lambda step, Lmax: 0 < step <= 1 / (2 * Lmax),
               drift=lambda V, step, mu, sigma_star: (1 - step * mu) * V + 2 * (step * sigma_star) ** 2,
               control=(beyond_Lmax(1 / 2), noiseless(small_sums))),
@@ -202,13 +203,15 @@ sgd.proves(
               control=Control("steps a thousand times shorter", recipe=lambda step: dict(step=step / 1000))),
     Guarantee(suboptimality, lambda k, step, R, sigma_star, n, batch:
               R**2 / (step * k) + 2 * step * batch_noise(sigma_star, n, batch), cite(165, 14, "Sec 6.2"), at=average,
-              mode="expectation", assumes=(ConvexTerms, SmoothTerms), on=small_sums, steps=100, vary=dict(batch=(3, 12)),
+              mode="expectation", assumes=(ConvexTerms, SmoothTerms), on=small_sums, steps=100,
+              vary=dict(batch=(3, 12)),
               recipe=lambda L, Lmax, n, batch: dict(step=1 / (4 * batch_L(L, Lmax, n, batch))),
               valid=lambda step, L, Lmax, n, batch: 0 < step <= 1 / (4 * batch_L(L, Lmax, n, batch)), control=replaced),
     Guarantee(sq_distance, lambda k, step, mu, R, sigma_star, n, batch:
-              (1 - step * mu) ** k * R**2 + 2 * step * batch_noise(sigma_star, n, batch) / mu, cite(165, 15, "Sec 6.3"),
-              mode="expectation", assumes=(ConvexTerms, SmoothTerms, StronglyConvex), on=small_sums, steps=100,
-              recipe=lambda L, Lmax, n, batch: dict(step=1 / (2 * batch_L(L, Lmax, n, batch))), vary=dict(batch=(3, 12)),
+              (1 - step * mu) ** k * R**2 + 2 * step * batch_noise(sigma_star, n, batch) / mu,
+              cite(165, 15, "Sec 6.3"), mode="expectation", assumes=(ConvexTerms, SmoothTerms, StronglyConvex), on=small_sums, steps=100,
+              recipe=lambda L, Lmax, n, batch: dict(step=1 / (2 * batch_L(L, Lmax, n, batch))),
+              vary=dict(batch=(3, 12)),
               valid=lambda step, L, Lmax, n, batch: 0 < step <= 1 / (2 * batch_L(L, Lmax, n, batch)),
               drift=lambda V, step, mu, sigma_star, n, batch:
               (1 - step * mu) * V + 2 * step**2 * batch_noise(sigma_star, n, batch), control=replaced),

@@ -105,7 +105,7 @@ def _spaces(rng):
 
 
 def _simplices(rng):
-    return [Case(rock_paper_scissors(), steps=3000), Case(random_matrix_game(), steps=3000)]
+    return [Case(rock_paper_scissors(), steps=2000), Case(random_matrix_game(), steps=2000)]
 
 
 def _slow_mode(rng):
