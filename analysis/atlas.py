@@ -121,7 +121,9 @@ def write_atlas(verdicts: Verdicts, folder: Path | str) -> Path:
     grouped: dict[str, list[Verdict]] = {}
     for v in verdicts:
         grouped.setdefault(v.method, []).append(v)
-    methods, taken, pages = _methods(grouped), set(), []
+    methods = _methods(grouped)
+    taken: set[str] = set()
+    pages: list[Page] = []
     try:
         write_whole(folder / "style.css", (TEMPLATES / "style.css").read_text(encoding="utf-8"))
         with bar("atlas", len(grouped), show=len(verdicts) > 20 and _terminal()) as tick:
@@ -198,8 +200,8 @@ def _code(method: Method) -> Markup:
     """The body without decorators and docstring, highlighted."""
     try:
         text = textwrap.dedent(method.source)
-        (definition,) = ast.parse(text).body
-    except (OSError, SyntaxError, ValueError):  # no source file (typed at a prompt), or more than a function in it
+        definition: Any = ast.parse(text).body[0]
+    except (OSError, SyntaxError):  # no source file: typed at a prompt
         return Markup()
     lines = text.splitlines()
     first = definition.lineno - 1

@@ -57,6 +57,7 @@ class Job:
     steps: int
     given: Any = None
     note: str = ""
+    refused: str = ""
     judgement: Judgement | None = None
     evidence: str = ""
     replicates: int = 1
@@ -73,7 +74,7 @@ class Job:
         params = tuple(sorted((n, id(v) if callable(v) or isinstance(v, np.ndarray) else repr(v))
                               for n, v in self.params.items()))
         return (id(self.case.problem), id(self.given), id(self.x0), self.steps, self.replicates, params,
-                self.method.name, self.guarantee.mode == "pointwise")
+                self.method.name, self.guarantee.mode in ("expectation", "order"))
 
 
 def cases_of(g: Guarantee, method: Method, budget: Budget, problem: Any = None, x0: Any = None,
@@ -150,46 +151,64 @@ def execute(jobs: Sequence[Job], budget: Budget) -> None:
     for job in jobs:
         groups.setdefault(job.key, []).append(job)
     for group in groups.values():
-        _run_group(group, budget)
+        try:
+            _run_group(group, budget)
+        except AssumptionError as error:  # a measure that this run cannot offer (a law where there is none)
+            for job in group:
+                job.refused = str(error)
 
 
 def _run_group(group: list[Job], budget: Budget) -> None:
     clock = time.perf_counter()
     first = group[0]
-    readers = list({(r.name, id(job.guarantee.at), tuple(r.using)): r for job in group
-                    for r in [Reader(job.guarantee.measure, job.guarantee.at, job.guarantee.using)]}.values())
-    readers = [replace_name(r, i) for i, r in enumerate(readers)]
-    by_guarantee = {id(job): next(r for r in readers if r.measure.of is job.guarantee.measure.of
-                                  and r.at is job.guarantee.at and tuple(r.using) == tuple(job.guarantee.using))
-                    for job in group}
-    needs_all = any(job.guarantee.at.minimum for job in group)
-    problem = first.case.problem
-    sampled, evidence, replicates = first.sampled, "", 1
-    exact = expectation.exact(first.method, problem, first.x0, first.params, first.steps, readers,
-                              given=first.given, quantities=first.quantities) \
-        if sampled and first.guarantee.mode in ("expectation", "order") else None
-    if exact is not None:
-        k, readings, evidence = exact
-        trace, sampled = None, False
-    else:
-        record = recorded_indices(first.steps) if needs_all or not sampled else _grid(group, first.steps)
-        x0, rng = first.x0, None
-        if sampled:
+    wanted: dict[tuple[Any, ...], Reader] = {}
+    for job in group:
+        g = job.guarantee
+        wanted.setdefault(_reading_of(g), replace_name(Reader(g.measure, g.at, g.using), len(wanted)))
+    readings: dict[str, tuple[np.ndarray, Any, str]] = {}  # reader -> indices, reading, evidence
+    if first.sampled and first.guarantee.mode in ("expectation", "order"):
+        readings = _exactly(first, list(wanted.values()))
+    left = [r for r in wanted.values() if r.name not in readings]
+    trace, replicates = None, 1
+    if left:
+        needs_all = any(job.guarantee.at.minimum for job in group)
+        record = recorded_indices(first.steps) if needs_all or not first.sampled else _grid(group, first.steps)
+        x0, rng, evidence = first.x0, None, ""
+        if first.sampled:
             replicates = first.replicates
-            x0 = as_start(problem, x0, (replicates,))
+            x0 = as_start(first.case.problem, x0, (replicates,))
             rng = Stream(SEED + np.arange(replicates))
             evidence = f"{replicates} replicates"
-        trace = drive(first.method, problem, x0, first.steps, params=first.params, rng=rng, readers=readers,
+        trace = drive(first.method, first.case.problem, x0, first.steps, params=first.params, rng=rng, readers=left,
                       record=record, given=first.given, quantities=first.quantities)
-        k, readings = trace.k, trace.readings
+        readings |= {r.name: (trace.k, trace.readings[r.name], evidence) for r in left}
     seconds = (time.perf_counter() - clock) / len(group)
     for job in group:
-        reading = readings[by_guarantee[id(job)].name]
-        job.trace, job.evidence, job.replicates = trace, evidence, replicates
-        short = k[-1] < job.steps and trace is not None and not job.method.one_stroke
-        job.judgement = judge(job.guarantee, job.quantities, k, reading, failure=budget.failure, sampled=sampled,
-                              steps=int(k[-1]) if short and job.guarantee.by_horizon else job.steps)
-        job.seconds = seconds
+        reader = wanted[_reading_of(job.guarantee)]
+        k, reading, job.evidence = readings[reader.name]
+        sampled = first.sampled and reader in left
+        job.trace, job.replicates, job.seconds = trace, replicates if sampled else 1, seconds
+        short = sampled and k[-1] < job.steps or (trace is not None and k[-1] < job.steps)
+        steps = int(k[-1]) if short and job.guarantee.by_horizon and not job.method.one_stroke else job.steps
+        job.judgement = judge(job.guarantee, job.quantities, k, reading, failure=budget.failure, sampled=sampled, steps=steps)
+
+
+def _reading_of(g: Guarantee) -> tuple[Any, ...]:
+    """What a guarantee reads off a run: two guarantees with the same are judged on one reading."""
+    return (id(g.measure.of), id(g.at), tuple((n, q.kind, id(q.of)) for n, q in g.using.items()))
+
+
+def _exactly(job: Job, readers: list[Reader]) -> dict[str, tuple[np.ndarray, Any, str]]:
+    """The readers whose expectation can be had exactly: all at once, else one by one."""
+    for some in [readers] if len(readers) == 1 else [readers, *([r] for r in readers)]:
+        exact = expectation.exact(job.method, job.case.problem, job.x0, job.params, job.steps, some, given=job.given,
+                                  quantities=job.quantities)
+        if exact is not None:
+            k, found, evidence = exact
+            rest = [r for r in readers if r not in some]
+            mine = {r.name: (k, found[r.name], evidence) for r in some}
+            return mine | (_exactly(job, rest) if rest else {})
+    return {}
 
 
 def replace_name(reader: Reader, i: int) -> Reader:
@@ -229,17 +248,24 @@ def _as_verdict(g: Guarantee, method: Method, case: Case, job: Job) -> Verdict:
     )
 
 
-def judge_case(g: Guarantee, method: Method, case: Case, budget: Budget, overrides: Mapping[str, Any]) -> Verdict:
-    """One guarantee on one case; an assumption or constant that is missing is *refused*, in words."""
-    try:
-        jobs = jobs_of(g, method, case, budget, overrides)
-        execute(jobs, budget)
-    except (MissingQuantity, AssumptionError) as error:
-        return refused(g, method, case, str(error))
-    verdict = verdict_of(g, method, case, jobs)
-    if g.drift is not None and not overrides and verdict.verdict in ("holds", "inconclusive"):
-        verdict = expectation.with_drift(verdict, g, method, jobs[0])
-    return verdict
+def judge_cases(method: Method, wanted: Sequence[tuple[Guarantee, Case]], budget: Budget,
+                overrides: Mapping[str, Any]) -> dict[tuple[int, int], Verdict]:
+    """Guarantees on cases, equal runs shared; a missing assumption or constant is *refused*, in words."""
+    out: dict[tuple[int, int], Verdict] = {}
+    planned: list[tuple[Guarantee, Case, list[Job]]] = []
+    for g, case in wanted:
+        try:
+            planned.append((g, case, jobs_of(g, method, case, budget, overrides)))
+        except (MissingQuantity, AssumptionError) as error:
+            out[id(g), id(case)] = refused(g, method, case, str(error))
+    execute([job for _, _, jobs in planned for job in jobs], budget)
+    for g, case, jobs in planned:
+        why = next((job.refused for job in jobs if job.refused), "")
+        verdict = refused(g, method, case, why) if why else verdict_of(g, method, case, jobs)
+        if g.drift is not None and not overrides and verdict.verdict in ("holds", "inconclusive"):
+            verdict = expectation.with_drift(verdict, g, method, jobs[0])
+        out[id(g), id(case)] = verdict
+    return out
 
 
 def refused(g: Guarantee, method: Method, case: Case, why: str) -> Verdict:
@@ -259,6 +285,8 @@ def see_control(g: Guarantee, method: Method, control: Control, cases: Sequence[
                 method.require(sabotaged)
             jobs = jobs_of(g, method, case, budget, {}, control)
             execute(jobs, budget)
+            if any(job.refused for job in jobs):
+                raise AssumptionError(next(job.refused for job in jobs if job.refused))
         except OptlabError as error:
             return ControlSeen(control.why, control.expect == "refused", "refused", f"{case}: {error}")
         caught = [job for job in jobs if job.judgement and job.judgement.verdict == "violated" and job.judgement.finite]

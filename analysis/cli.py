@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     effort = v.add_mutually_exclusive_group()
     effort.add_argument("--quick", action="store_true", help="the default budget: seconds a method")
     effort.add_argument("--full", action="store_true", help="more steps, horizons, cases and replicates")
+    v.add_argument("--jobs", type=int, default=None, metavar="N", help="processes (default: one a core)")
     v.add_argument("--html", metavar="DIR", type=Path, help="write the atlas: a page for every method, and an index")
     v.add_argument("--json", metavar="FILE", type=Path, help="write the verdicts")
     v.add_argument("--record", action="store_true", help="write what was seen to the project's record (see `optlab papers`)")
@@ -115,7 +117,7 @@ def cmd_verify(args: argparse.Namespace) -> int:
     methods = [m for m in select(args.names) if m.guarantees]
     problem = problem_from(args) if args.data is not None else None
     verdicts = campaign(methods, FULL if args.full else QUICK, problem=problem, controls=problem is None,
-                        worst_case=True, full=args.full, progress=sys.stderr.isatty())
+                        worst_case=True, full=args.full, progress=sys.stderr.isatty(), workers=args.jobs or os.cpu_count() or 1)
     if problem is not None:
         verdicts = show.applicable(verdicts, problem)
     show.verdict_table(verdicts)

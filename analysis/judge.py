@@ -53,8 +53,8 @@ def chosen(g: Guarantee, k: np.ndarray, steps: int | None) -> np.ndarray:
     return (k >= g.first) & ((k - g.first) % g.stride == 0)
 
 
-def judge_values(g: Guarantee, k: np.ndarray, reading: Reading, bound: np.ndarray, steps: int | None = None,
-                 prefix: str = "") -> Judgement:
+def judge_values(g: Guarantee, k: np.ndarray, reading: Reading, bound: np.ndarray,
+                 steps: int | None = None) -> Judgement:
     """Pointwise (and exact expectations): measured <= bound (1 + RTOL) + floor at every k the theorem speaks about."""
     values = running_minimum(reading.values) if g.at.minimum else reading.values
     values, bound = np.broadcast_arrays(values, bound)
@@ -62,11 +62,12 @@ def judge_values(g: Guarantee, k: np.ndarray, reading: Reading, bound: np.ndarra
     rows = chosen(g, k, steps)
     v, b, f, ks = values[rows], bound[rows], floors[rows], k[rows]
     axes = tuple(range(1, values.ndim))
-    curve_v = np.max(values, axis=axes) if axes else values
-    curve_b = _at_worst(values, bound, axes) if axes else bound
 
-    def result(verdict: str, ratio: float = float("nan"), at: int = -1, note: str = "", finite: bool = False) -> Judgement:
-        return Judgement(verdict, ratio, at, curve_v, curve_b, k, prefix + note, finite, int(v.size))
+    def result(verdict: str, ratio: float = float("nan"), at: int = -1, note: str = "", finite: bool = False,
+               replicate: tuple[int, ...] = ()) -> Judgement:
+        here = (slice(None), *(replicate or (0,) * len(axes)))  # the curve of the replicate that decided
+        limit = np.where(k >= g.first, bound[here], np.nan)
+        return Judgement(verdict, ratio, at, values[here], limit, k, note, finite, int(v.size))
 
     if v.size == 0:
         return result("vacuous", note="nothing was compared")
@@ -87,18 +88,13 @@ def judge_values(g: Guarantee, k: np.ndarray, reading: Reading, bound: np.ndarra
         worst = np.where(finite if finite.any() else wrong, np.where(np.isnan(ratio), 0.0, ratio), -np.inf)
         place = np.unravel_index(int(np.argmax(worst)), worst.shape)
         first = int(ks[np.argwhere(wrong)[0][0]])
-        return result("violated", float(ratio[place]), int(ks[place[0]]), f"first at k = {first}", bool(finite.any()))
+        return result("violated", float(ratio[place]), int(ks[place[0]]), f"first at k = {first}", bool(finite.any()),
+                      tuple(int(i) for i in place[1:]))
     seen = np.where(np.isnan(ratio), -np.inf, ratio)
     place = np.unravel_index(int(np.argmax(seen)), seen.shape)
     if not np.isfinite(seen[place]):  # everything below the floor (an identity between zeros is one)
         return result("holds" if g.relation == "==" else "vacuous", note="" if g.relation == "==" else "all below the floor")
-    return result("holds", float(ratio[place]), int(ks[place[0]]))
-
-
-def _at_worst(values: np.ndarray, bound: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """The bound of the replicate whose measured value is largest relative to it (for plots)."""
-    flat_v, flat_b = values.reshape(len(values), -1), bound.reshape(len(bound), -1)
-    return flat_b[np.arange(len(flat_b)), np.argmax(np.where(np.isnan(flat_v), -np.inf, flat_v), axis=1)]
+    return result("holds", float(ratio[place]), int(ks[place[0]]), replicate=tuple(int(i) for i in place[1:]))
 
 
 def _ratio(g: Guarantee, v: np.ndarray, b: np.ndarray, f: np.ndarray) -> np.ndarray:

@@ -204,7 +204,8 @@ def svg(draw: Any, *args: Any, salt: str = "optlab", title: str = "", **options:
     import matplotlib as mpl
 
     inked = ("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor", "grid.color")
-    with mpl.rc_context({"svg.fonttype": "none", "font.size": 9, "svg.hashsalt": salt, **dict.fromkeys(inked, INK)}):
+    style: dict[Any, Any] = {"svg.fonttype": "none", "font.size": 9, "svg.hashsalt": salt, **dict.fromkeys(inked, INK)}
+    with mpl.rc_context(style):
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(6.4, 3.4))
@@ -219,8 +220,8 @@ def svg(draw: Any, *args: Any, salt: str = "optlab", title: str = "", **options:
     for pattern, instead in (
         (r"(?s)<metadata>.*?</metadata>|<style.*?</style>", ""),  # a style element would leak into the page
         (r' xmlns(:xlink)?="[^"]*"| (width|height)="[\d.]+pt"', ""), ("xlink:href", "href"), (r'<g id="[^"]*"', "<g"),
-        (r"font-family: [^;]*; ?", ""), (r' transform="rotate\(-0[^"]*"', ""), (r"(\.\d\d)\d+", r"\1"),
-        (INK, "currentColor"), (r"\s*\n\s*", "\n"),
+        (r"font-family: [^;]*; ?", ""), (r' transform="rotate\(-0[^"]*"', ""), (INK, "currentColor"), (r"\s*\n\s*", "\n"),
+        (r"<[^>]+>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0])),  # hundredths of a point will do
     ):
         text = re.sub(pattern, instead, text)
     for name, colour in COLOURS.items():

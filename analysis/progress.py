@@ -9,10 +9,10 @@ from typing import Any
 
 
 @contextmanager
-def bar(title: str, total: int, show: bool = True) -> Iterator[Callable[[str], None]]:
-    """A bar over ``total`` items: call the yielded function with the name of each item as it starts."""
+def bar(title: str, total: int, show: bool = True) -> Iterator[Callable[[str, int], None]]:
+    """A bar over ``total`` items: call the yielded function with the name and number of the items just finished."""
     if not show:
-        yield lambda name: None
+        yield lambda name, count=1: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -20,13 +20,9 @@ def bar(title: str, total: int, show: bool = True) -> Iterator[Callable[[str], N
     with Progress(TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                   TextColumn("{task.fields[item]}"), console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(title, total=total, item="")
-        started = [False]
 
-        def tick(name: str) -> None:
-            if started[0]:
-                progress.advance(task)
-            started[0] = True
-            progress.update(task, item=name)
+        def tick(name: str, count: int = 1) -> None:
+            progress.update(task, advance=count, item=name)
 
         yield tick
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import sympy
@@ -21,6 +22,11 @@ from optlab.quantities import names
 GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "eta", "theta", "kappa", "lambda", "mu", "nu", "xi", "pi", "rho",
          "sigma", "tau", "phi", "chi", "psi", "omega", "zeta", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Phi", "Psi",
          "Sigma", "Omega"}
+ELEMENTS = {"math", "mrow", "mi", "mo", "mn", "mtext", "mspace", "mstyle", "mpadded", "mfrac", "msqrt", "mroot", "msub",
+            "msup", "msubsup", "munder", "mover", "munderover", "mtable", "mtr", "mtd"}
+ATTRIBUTES = {"display", "displaystyle", "scriptlevel", "fence", "stretchy", "form", "mathvariant", "width", "height",
+              "depth", "accent", "accentunder", "lspace", "rspace", "linethickness", "columnalign", "rowspacing",
+              "columnspacing", "minsize", "maxsize", "movablelimits", "symmetric", "separator"}
 RELATIONS = {"<=": r"\le", ">=": r"\ge", "==": "="}
 
 # What a constant of the start means; constants of the problem are defined by its assumptions.
@@ -99,17 +105,25 @@ def _tidy(value: Any) -> Any:
 
 
 def latex(value: Any, inline: bool = False) -> str:
-    """LaTeX of a SymPy expression or a number; ``inline`` with short fractions on the line."""
-    text = _Printer({"fold_short_frac": inline, "mul_symbol": r"\,"}).doprint(_tidy(sympy.sympify(value)))
+    """LaTeX of a SymPy expression or a number; ``inline`` keeps fractions at full size within a line."""
+    text = _Printer({"mul_symbol": r"\,"}).doprint(_tidy(sympy.sympify(value)))
     return text.replace(r"\frac", r"\dfrac") if inline else text
 
 
 def mathml(tex: str, block: bool = False) -> Markup:
-    """MathML of LaTeX; text that cannot be parsed stands as it is."""
+    """MathML of LaTeX; what cannot be parsed, or is more than presentation, stands as text."""
     try:
-        return Markup(convert(tex.replace(r"\star", r"\ast"), display="block" if block else "inline"))
+        text = convert(tex.replace(r"\star", r"\ast"), display="block" if block else "inline")
+        if all(_presentation(element) for element in ElementTree.fromstring(text).iter()):
+            return Markup(text)
     except Exception:  # whatever the converter stumbles on, the page must still say it
-        return Markup("<math><mtext>{}</mtext></math>").format(tex)
+        pass
+    return words(tex, block)
+
+
+def _presentation(element: ElementTree.Element) -> bool:
+    """The converter passes \\text, \\href and \\style through: only known elements and attributes reach a page."""
+    return element.tag.rpartition("}")[2] in ELEMENTS and set(element.attrib) <= ATTRIBUTES
 
 
 def words(name: str, block: bool = False) -> Markup:
@@ -129,7 +143,7 @@ def measure_latex(g: Guarantee) -> str:
 
 def _plain(text: str) -> str:
     """Text that may stand inside \\text{...}."""
-    return re.sub(r"([\\{}$%&#_^~])", " ", text)
+    return re.sub(r"[\\{}$%&#_^~]", " ", text).replace("<", "⟨").replace(">", "⟩")
 
 
 def statement(g: Guarantee) -> Markup:
@@ -146,7 +160,7 @@ def qualifiers(g: Guarantee) -> list[str]:
     out = []
     if g.at is pairs:
         out.append("for every step")
-    elif g.at not in (last, best, average):
+    elif g.at.name not in (last.name, best.name, average.name):
         out.append(f"read at: {g.at}")
     elif g.at is average:
         out.append("at the average of the first k iterates")
@@ -198,7 +212,8 @@ def recipe(g: Guarantee) -> list[Markup]:
         values = dict(g.recipe(**symbols))
     except Exception:  # a recipe may compute with numbers only: then its parameters are named
         needed = rf"({', '.join(map(symbol, symbols))})" if symbols else ""
-        return [mathml(rf"\text{{chosen from }} {needed}") if needed else escape("chosen by the case"), *_varied(g)]
+        return [Markup("parameters chosen from {}").format(mathml(needed)) if needed else
+                Markup("parameters chosen for the case"), *_varied(g)]
     said = [_parameter(n, v) for n, v in values.items() if v is not symbols.get(n)]
     return [*said, *_varied(g)]
 
@@ -221,8 +236,10 @@ def _parameter(name: str, value: Any) -> Markup:
 def _value(value: Any) -> str:
     if isinstance(value, (bool, str)) or value is None:
         return rf"\text{{{_plain(str(value))}}}"
-    if isinstance(value, (int, float, np.number, sympy.Basic)):
-        return latex(value if isinstance(value, sympy.Basic) else f"{float(value):.6g}", inline=True)
+    if isinstance(value, sympy.Basic):
+        return latex(value, inline=True)
+    if isinstance(value, (int, float, np.number)):
+        return re.sub(r"e([+-]?)0*(\d+)$", r" \\cdot 10^{\1\2}", f"{float(value):.6g}").replace("^{+", "^{")
     if isinstance(value, np.ndarray):
         return rf"\text{{an array of shape {value.shape}}}"
     name = getattr(value, "__name__", None) or str(value)

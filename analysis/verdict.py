@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-# from worst to best: the verdict of several cases is the first of these that occurs
-SEVERITY = ("violated", "undefined", "refused", "inconclusive", "vacuous", "holds")
+# the verdict of several cases is the first of these that occurs: a case on which nothing was compared takes nothing away
+SEVERITY = ("violated", "undefined", "refused", "inconclusive", "holds", "vacuous")
 
 
 @dataclass(frozen=True)

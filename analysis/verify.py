@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from optlab.guarantee import Guarantee
+from optlab.guarantee import Case, Guarantee
 from optlab.methods import Method, as_method
 from optlab.problems.errors import AssumptionError, ProblemError
 
-from .campaign import FULL, QUICK, VACUOUS, Budget, cases_of, judge_case, refused, see_control
+from .campaign import FULL, QUICK, VACUOUS, Budget, cases_of, judge_cases, refused, see_control
 from .judge import worst
 from .verdict import Verdict, Verdicts
 
@@ -63,61 +63,129 @@ def _positive(value: Any, name: str) -> int:
     return int(value)
 
 
-def campaign(methods: Sequence[Method], budget: Budget, *, problem: Any = None, x0: Any = None,
-             overrides: dict[str, Any] | None = None, controls: bool = True, worst_case: bool = True, full: bool = False,
-             progress: bool = False, on_verdict: Callable[[Verdict], None] | None = None) -> Verdicts:
-    """Every guarantee of every method; Ctrl-C keeps what is finished. ``on_verdict`` sees each verdict as it is reached."""
-    todo = [(m, g) for m in methods for g in m.guarantees]
-    done: list[Verdict] = []
-    left_out: list[Verdict] = []
+def campaign(methods: Sequence[Method], budget: Budget, *, workers: int = 1, progress: bool = False,
+             on_verdict: Callable[[Verdict], None] | None = None, **options: Any) -> Verdicts:
+    """Every guarantee of every method (``options`` as for ``examine``); Ctrl-C keeps what is finished.
+
+    ``workers`` processes share the methods out (optlab's own methods only: a worker finds them by name).
+    ``on_verdict`` sees each verdict as it is reached.
+    """
     from .progress import bar
 
-    with bar("verify", len(todo), progress) as tick:
+    found: dict[str, list[Verdict]] = {}
+    interrupted = False
+    source = _shared_out if workers > 1 and len(methods) > 1 else _one_by_one
+    with bar("verify", sum(len(m.guarantees) for m in methods), progress) as tick:
         try:
-            for m, g in todo:
-                tick(f"{m.name} {g.source.row}.{g.source.item}")
-                verdict = examine(g, m, budget, problem=problem, x0=x0, overrides=overrides or {}, controls=controls,
-                                  worst_case=worst_case, full=full)
-                (left_out if verdict.verdict == "refused" else done).append(verdict)
-                if on_verdict is not None and verdict.verdict != "refused":
-                    on_verdict(verdict)
+            for name, verdicts in source(methods, budget, workers, options):
+                tick(name, len(verdicts))
+                found[name] = verdicts
+                for v in verdicts:
+                    if on_verdict is not None and v.verdict != "refused":
+                        on_verdict(v)
         except KeyboardInterrupt:
-            return Verdicts(done, interrupted=True)
-    return Verdicts(done or left_out)
+            interrupted = True
+    every = [v for m in methods for v in found.get(m.name, [])]
+    return Verdicts([v for v in every if v.verdict != "refused"] or every, interrupted)
 
 
-def examine(g: Guarantee, m: Method, budget: Budget, *, problem: Any = None, x0: Any = None,
-            overrides: dict[str, Any] | None = None, controls: bool = True, worst_case: bool = True,
-            full: bool = False) -> Verdict:
-    """One guarantee: the worst verdict over its cases, its controls, its worst case over the class."""
+def _one_by_one(methods: Sequence[Method], budget: Budget, workers: int,
+                options: dict[str, Any]) -> Iterator[tuple[str, list[Verdict]]]:
+    for m in methods:
+        done: list[Verdict] = []
+        try:
+            for verdict in examine_method(m, m.guarantees, budget, **options):
+                done.append(verdict)
+        except KeyboardInterrupt:
+            yield m.name, done
+            raise
+        yield m.name, done
+
+
+def _shared_out(methods: Sequence[Method], budget: Budget, workers: int,
+                options: dict[str, Any]) -> Iterator[tuple[str, list[Verdict]]]:
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+
+    context = multiprocessing.get_context("spawn")
+    heavy_first = sorted(methods, key=lambda m: -len(m.guarantees) * (3 if m.random else 1))
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_worker) as pool:
+        try:
+            futures = {pool.submit(_examine_by_name, m.name, budget, options): m.name for m in heavy_first}
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _worker() -> None:
+    """A worker leaves Ctrl-C to its parent and the cores to its siblings."""
+    import signal
+
+    from threadpoolctl import threadpool_limits
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threadpool_limits(limits=1, user_api="blas")
+
+
+def _examine_by_name(name: str, budget: Budget, options: dict[str, Any]) -> list[Verdict]:
+    from .registry import all_methods
+
+    m = all_methods()[name]
+    return [replace(v, trace=None, cases=tuple(replace(c, trace=None) for c in v.cases))
+            for v in examine_method(m, m.guarantees, budget, **options)]
+
+
+def examine(g: Guarantee, m: Method, budget: Budget, **options: Any) -> Verdict:
+    """One guarantee (``options`` as for ``examine_method``)."""
+    return next(iter(examine_method(m, [g], budget, **options)))
+
+
+def examine_method(m: Method, guarantees: Sequence[Guarantee], budget: Budget, *, problem: Any = None, x0: Any = None,
+                   overrides: dict[str, Any] | None = None, controls: bool = True, worst_case: bool = True,
+                   full: bool = False) -> Iterator[Verdict]:
+    """Guarantees of one method: worst verdict over the cases, worst case over the class, controls. Equal runs are shared."""
+    where: list[list[Case] | Verdict] = []
+    for g in guarantees:
+        try:
+            cases = cases_of(g, m, budget, problem, x0)
+            where.append(cases or replace(refused(g, m, _nowhere(g), "no problem of the pool meets its assumptions"),
+                                          verdict="vacuous"))
+        except AssumptionError as error:
+            where.append(refused(g, m, Case(problem), str(error)))
     clock = time.perf_counter()
-    try:
-        cases = cases_of(g, m, budget, problem, x0)
-    except AssumptionError as error:
-        from optlab.guarantee import Case
+    wanted = [(g, case) for g, cases in zip(guarantees, where, strict=True) if isinstance(cases, list) for case in cases]
+    seen = judge_cases(m, wanted, budget, overrides or {})
+    shared = (time.perf_counter() - clock) / max(1, len(wanted))
+    for g, cases in zip(guarantees, where, strict=True):
+        if isinstance(cases, Verdict):
+            yield cases
+            continue
+        clock = time.perf_counter()
+        verdict = _over_cases([seen[id(g), id(case)] for case in cases])
+        if worst_case and m.symbolic and not overrides:
+            from .worst_case import check_guarantee
 
-        return refused(g, m, Case(problem), str(error))
-    if not cases:
-        return replace(refused(g, m, _nowhere(g), "no problem of the pool meets its assumptions"), verdict="vacuous")
-    seen = [judge_case(g, m, case, budget, overrides or {}) for case in cases]
-    verdict = replace(worst(seen), cases=tuple(seen) if len(seen) > 1 else ())
-    tightest = max((v for v in seen if np.isfinite(v.ratio)), key=lambda v: v.ratio, default=verdict)
+            verdict = check_guarantee(verdict, g, m, full=full)
+        if verdict.verdict == "holds" and g.relation != "==" and g.mode != "order" and verdict.tightest < VACUOUS:
+            verdict = replace(verdict, verdict="vacuous",
+                              note=f"nothing came nearer than {verdict.tightest:.1e} of the bound")
+        if controls:
+            verdict = replace(verdict, controls=tuple(see_control(g, m, c, cases, budget) for c in g.controls))
+        from .record import sources_of
+
+        yield replace(verdict, seconds=shared * len(cases) + time.perf_counter() - clock,
+                      sources=sources_of(m, [c.problem for c in cases]))
+
+
+def _over_cases(seen: list[Verdict]) -> Verdict:
+    """The verdict that decides; where all hold, the one that came nearest to the bound."""
+    verdict = worst(seen)
     if verdict.verdict == "holds":
-        verdict = replace(tightest, verdict="holds", cases=verdict.cases)
-        if g.relation != "==" and tightest.ratio < VACUOUS and g.mode != "order":
-            verdict = replace(verdict, verdict="vacuous", note=f"nothing came nearer than {tightest.ratio:.1e} of the bound")
-    if worst_case and m.symbolic and not overrides:
-        from .worst_case import check_guarantee
-
-        verdict = check_guarantee(verdict, g, m, full=full)
-    if controls:
-        verdict = replace(verdict, controls=tuple(see_control(g, m, c, cases, budget) for c in g.controls))
-    from .record import sources_of
-
-    return replace(verdict, seconds=time.perf_counter() - clock, sources=sources_of(m, [c.problem for c in cases]))
+        verdict = max((v for v in seen if v.verdict == "holds" and np.isfinite(v.ratio)), key=lambda v: v.ratio, default=verdict)
+    return replace(verdict, cases=tuple(seen) if len(seen) > 1 else ())
 
 
 def _nowhere(g: Guarantee) -> Any:
-    from optlab.guarantee import Case
-
     return Case(None, label="no problem meeting " + ", ".join(a.__name__ for a in g.assumes))

@@ -11,6 +11,7 @@ import numpy as np
 from optlab.problems.errors import AssumptionError
 
 EPS = float(np.finfo(float).eps)
+TINY = float(np.finfo(float).tiny)  # below it numbers lose their relative precision
 
 
 def point(iterate: Any) -> Any:
@@ -36,7 +37,7 @@ class Measure:
         return self.of(problem, iterate)
 
     def floor(self, problem: Any, iterate: Any) -> Any:
-        return 0.0 if self.magnitude is None else 64 * EPS * self.magnitude(problem, iterate)
+        return 0.0 if self.magnitude is None else 64 * (EPS * self.magnitude(problem, iterate) + TINY)
 
     def __str__(self) -> str:
         return self.name

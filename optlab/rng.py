@@ -1,4 +1,4 @@
-"""Randomness as methods see it: a small protocol with three readers of one and the same body.
+"""Randomness as methods see it: a small protocol with two readers of one and the same body.
 
 Protocol: ``index(n)``, ``coin(p)``, ``permutation(n)``, ``subset(n, b)``, ``uniform(shape)``, ``normal(shape)``, and
 for agents ``each(agents)``. Every draw has the replicates' shape in front.
@@ -6,7 +6,6 @@ for agents ``each(agents)``. Every draw has the replicates' shape in front.
 - ``Stream``: a counter-based stream keyed by the seed. A seed's draws do not depend on which batch it runs in.
 - ``Branches``: every outcome at once. Each draw opens a new leading axis, so that after t draws an array
   broadcast against them has one entry per leaf; ``mean`` folds the leaves with their weights.
-- ``Impulses``: zero noise, and one unit impulse per replicate: the exact mean and covariance of affine methods.
 """
 
 from __future__ import annotations
@@ -159,30 +158,3 @@ class Branches:
             else:
                 values = np.tensordot(w, values, axes=(0, 0))
         return values
-
-
-class Impulses:
-    """Zero noise, except one unit impulse per replicate: replicate j > 0 sees impulse j - 1 (draw, entry) only.
-
-    Run a method that is affine in its normal draws on ``total`` replicates; ``moments`` turns any affine image of the
-    run into its exact mean and covariance factor.
-    """
-
-    def __init__(self, total: int):
-        self.shape = (total,)
-        self.used = 0
-
-    def normal(self, shape: tuple[int, ...] = ()) -> np.ndarray:
-        size = int(np.prod(shape, initial=1))
-        total = self.shape[0]
-        z = np.zeros((total, size))
-        rows = 1 + self.used + np.arange(size)
-        inside = rows < total
-        z[rows[inside], np.arange(size)[inside]] = 1.0
-        self.used += size
-        return z.reshape(self.shape + shape)
-
-    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotEnumerable("impulses speak of normal draws only")
-
-    index = coin = permutation = subset = uniform = each = _refuse

@@ -42,6 +42,17 @@ class Space(Problem):
         self.name = name or f"R^{'x'.join(map(str, shape))}"
 
 
+class PureNoise(Space):
+    """Nothing but noise: every stochastic gradient is normal, of standard deviation ``sigma`` a coordinate."""
+
+    def __init__(self, d: int, sigma: float):
+        super().__init__(d)
+        self.sigma = as_positive(sigma, "sigma")
+
+    def stochastic_grad(self, x: Array, rng: Any) -> Array:
+        return self.sigma * rng.normal(self.point_shape) + 0 * x
+
+
 class Agents(Problem):
     """Base: ``n`` agents with points in R^d, their server, and what communication costs."""
 

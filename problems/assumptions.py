@@ -93,6 +93,20 @@ class QuadraticForm(Assumption):
 
 
 @dataclass(frozen=True)
+class Chain(Assumption):
+    """From x0 = 0 every first-order call shows one new coordinate, of ``length``: Nesterov's hard instance."""
+
+    length: int
+
+
+@dataclass(frozen=True)
+class GeometricChain(Assumption):
+    """The same for strongly convex functions: the solution decays geometrically along the chain of ``length``."""
+
+    length: int
+
+
+@dataclass(frozen=True)
 class LipschitzHessian(Assumption):
     """The Hessian is L2-Lipschitz in operator norm."""
 
@@ -176,10 +190,27 @@ class StronglyConvexLower(Assumption):
     lower_L: float
 
 
+@dataclass(frozen=True)
+class LowerGrowth(Assumption):
+    """Quadratic growth of the lower level: g(x, y) - min g(x, .) >= growth/2 dist(y, argmin g(x, .))^2."""
+
+    growth: float
+
+
 # --- laws: sampling from exp(-f) -----------------------------------------------------------------------------
 @dataclass(frozen=True)
 class GaussianLaw(Assumption):
     """exp(-f) is a Gaussian law, with ``mean`` and ``covariance`` known."""
+
+
+@dataclass(frozen=True)
+class OnTheLine(Assumption):
+    """The variable (of every agent) is one number."""
+
+
+@dataclass(frozen=True)
+class EqualCurvature(Assumption):
+    """All agents have the same Hessian, weight and number of neighbours."""
 
 
 # --- operators ---------------------------------------------------------------------------------------------
@@ -200,6 +231,11 @@ class LipschitzOperator(Assumption):
     """||V(x) - V(y)|| <= L ||x - y||."""
 
     L: float
+
+
+@dataclass(frozen=True)
+class UnitRotation(Assumption):
+    """The operator is the quarter turn of min_x max_y x y."""
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from .assumptions import LowerBounded, Smooth, StronglyConvex, StronglyConvexLower
+from .assumptions import LowerBounded, LowerGrowth, Smooth, StronglyConvex, StronglyConvexLower, UnitRotation
 from .base import Array, Problem, Wrapped, as_matrix, as_positive, as_vector
 from .data import load_data
 from .errors import ProblemError
+from .games import BilinearGame
 from .pool import entry, spectrum
 
 
@@ -100,6 +101,107 @@ class QuadraticBilevel(Problem):
         return float(self.L * self.sq(self.x_star) + self.sq(self.offset - self.c) + self.rho * self.sq(self.a))
 
 
+class SingularBilevel(Problem):
+    """Lower level g(x, y) = ||Cy - Bx||^2/2 with singular C'C, upper level f = sqrt(1 + ||y - c||^2) + ||x - a||^2/2.
+
+    C (m, p), B (m, d), c (p,), a (d,). Points are z = (x, y). ``gap`` is p(z) = g - min_y g, ``growth`` the constant of
+    p >= growth/2 dist(y, S(x))^2 (smallest nonzero eigenvalue of C'C), ``G`` = 1 the Lipschitz constant of f in y.
+    ``f_star`` is the optimal value of the bilevel problem, ``least(penalty)`` the minimum of f + penalty p, and
+    ``penalized_L(penalty)`` the smoothness of that function.
+    """
+
+    G = 1.0
+
+    def __init__(self, C: Array, B: Array, c: Array, a: Array, *, name: str = ""):
+        self.C, self.B = as_matrix(C, "C"), as_matrix(B, "B")
+        m, p = self.C.shape
+        d = self.B.shape[1]
+        if self.B.shape[0] != m:
+            raise ProblemError(f"B must have the {m} rows of C, got shape {tuple(self.B.shape)}")
+        self.c, self.a = as_vector(c, "c", p), as_vector(a, "a", d)
+        self.x_dim, self.point_shape, self.name = d, (d + p,), name
+        U, s, Vt = np.linalg.svd(self.C)
+        rank = int(np.sum(s > 1e-12 * s[0]))
+        self.growth = float(s[rank - 1] ** 2)
+        self.response = Vt[:rank].T @ np.diag(1 / s[:rank]) @ U[:, :rank].T @ self.B  # the least-norm y of S(x) is response x
+        self.residual_map = np.hstack([-U[:, :rank] @ U[:, :rank].T @ self.B, self.C])  # p(z) = ||residual_map z||^2/2
+        null = Vt[rank:].T
+        self._feasible = np.block([[np.eye(d), np.zeros((d, p - rank))], [self.response, null]])
+        T = self._feasible
+        best = _newton(lambda w: self.upper_value(w @ T.T), lambda w: self.upper_grad(w @ T.T) @ T,
+                       lambda w: T.T @ self._upper_hess(T @ w) @ T, np.zeros(T.shape[1]))
+        self.x_star = T @ best
+        self.f_star = float(self.upper_value(self.x_star))
+        self._least: dict[float, Array] = {}
+        self.declare(LowerGrowth(self.growth))
+
+    def split(self, z: Array) -> tuple[Array, Array]:
+        return z[..., : self.x_dim], z[..., self.x_dim :]
+
+    def upper_value(self, z: Array) -> Array:
+        x, y = self.split(z)
+        return (1 + self.sq(y - self.c)) ** 0.5 + self.sq(x - self.a) / 2
+
+    def upper_grad(self, z: Array) -> Array:
+        x, y = self.split(z)
+        u = y - self.c
+        return np.concatenate([x - self.a, u / self.column((1 + self.sq(u)) ** 0.5)], axis=-1)
+
+    def lower_grad(self, z: Array) -> Array:
+        """Gradient of g in z."""
+        x, y = self.split(z)
+        return (y @ self.C.T - x @ self.B.T) @ np.hstack([-self.B, self.C])
+
+    def solve_lower(self, z: Array) -> Array:
+        """(x, y*) with y* the solution of least norm in S(x)."""
+        x, _ = self.split(z)
+        return np.concatenate([x, x @ self.response.T], axis=-1)
+
+    def gap(self, z: Array) -> Array:
+        """p(z) = g(x, y) - min g(x, .)."""
+        return self.sq(z @ self.residual_map.T) / 2
+
+    def lower_distance(self, z: Array) -> Array:
+        """dist(y, S(x))."""
+        return self.norm((z @ self.residual_map.T) @ np.linalg.pinv(self.C).T)
+
+    def penalized_L(self, penalty: float) -> float:
+        return 1 + penalty * float(np.linalg.norm(self.residual_map, 2) ** 2)
+
+    def penalized_solution(self, penalty: float) -> Array:
+        """argmin f + penalty p."""
+        if penalty not in self._least:
+            Q = penalty * self.residual_map.T @ self.residual_map
+            self._least[penalty] = _newton(lambda z: self.upper_value(z) + z @ Q @ z / 2, lambda z: self.upper_grad(z) + Q @ z,
+                                           lambda z: self._upper_hess(z) + Q, self.x_star)
+        return self._least[penalty]
+
+    def least(self, penalty: float) -> float:
+        z = self.penalized_solution(penalty)
+        return float(self.upper_value(z) + penalty * self.gap(z))
+
+    def _upper_hess(self, z: Array) -> Array:
+        u = z[self.x_dim :] - self.c
+        s = (1 + u @ u) ** 0.5
+        d = self.x_dim
+        return np.block([[np.eye(d), np.zeros((d, len(u)))],
+                         [np.zeros((len(u), d)), np.eye(len(u)) / s - np.outer(u, u) / s**3]])
+
+
+def _newton(value: Any, grad: Any, hess: Any, x: Array) -> Array:
+    """Minimizer of a smooth strictly convex function, to machine precision."""
+    for _ in range(200):
+        g = grad(x)
+        n = np.linalg.solve(hess(x), g)
+        t = 1.0
+        while g @ n > 1e-18 and value(x - t * n) > value(x) - 0.25 * t * (g @ n) and t > 1e-8:
+            t /= 2
+        x = x - t * n
+        if np.linalg.norm(t * n) <= 1e-15 * (1 + np.linalg.norm(x)):
+            break
+    return x
+
+
 class NoisyBilevel(Wrapped):
     """The level gradients with additive Gaussian noise of total variance sigma^2, drawn from ``rng`` at every call.
 
@@ -129,6 +231,14 @@ class NoisyBilevel(Wrapped):
         return f_x + self.noise("f_x", self.upper, self.dim), f_y + self.noise("f_y", self.upper, self.lower_dim)
 
 
+class ScalarGame(BilinearGame):
+    """min_x max_y x y, on which simultaneous play with any real momentum diverges."""
+
+    def __init__(self, *, name: str = ""):
+        super().__init__(np.eye(1), name=name)
+        self.declare(UnitRotation())
+
+
 def random_bilevel(seed: int, *, d: int = 4, p: int = 6, mu: float = 0.5, L: float = 2.0,
                    rho: float = 0.1) -> QuadraticBilevel:
     """A quadratic bilevel problem whose lower-level Hessian has spectrum mu .. L."""
@@ -151,6 +261,18 @@ def targets_from_data(data: str = "diabetes", l2: float = 0.1, rho: float = 0.01
     goal = np.linalg.solve(check.T @ check / len(check) + l2 * np.eye(d), check.T @ t[n:] / len(check))
     return QuadraticBilevel(train.T @ train / n + l2 * np.eye(d), train.T / n**0.5, c=goal, a=t[:n] / n**0.5, rho=rho,
                             name=f"target cleaning ({scaled.name})")
+
+
+@entry
+def scalar_game() -> Problem:
+    return ScalarGame()
+
+
+@entry
+def singular_bilevel() -> Problem:
+    rng = np.random.default_rng(8)
+    C = rng.standard_normal((4, 3)) @ rng.standard_normal((3, 6)) / 2
+    return SingularBilevel(C, rng.standard_normal((4, 2)), 2 * rng.standard_normal(6), 2 * rng.standard_normal(2))
 
 
 @entry

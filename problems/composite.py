@@ -232,7 +232,7 @@ class Lasso(Composite):
     def coordinate_pass(self, x: Array, order: Array, step: Any) -> Array:
         """Proximal coordinate descent over order[..., t], ``step`` a number or one a coordinate: the point after it."""
         f = self.smooth
-        return least_squares_pass(f.X, f.y, f.l2, self.regularizer.lam, x, order, step)
+        return least_squares_pass(f.columns, f.y, f.l2, self.regularizer.lam, x, order, step)
 
     def duality_gap(self, x: Array) -> Array:
         """F(x) minus a value of the dual problem: never below F(x) - F*, zero at the solution.

@@ -200,7 +200,7 @@ class LeastSquares(TermPasses, GLM):
 
     def coordinate_pass(self, x: Array, order: Array, step: Any) -> Array:
         """Coordinate descent over order[..., t], ``step`` a number or one a coordinate: the point after it."""
-        return least_squares_pass(self.X, self.y, self.l2, 0.0, x, order, step)
+        return least_squares_pass(self.columns, self.y, self.l2, 0.0, x, order, step)
 
     @cached_property
     def Delta(self) -> float:

@@ -73,7 +73,7 @@ def laplacian_gossip(graph: nx.Graph, L: float) -> np.ndarray:
     """I - Laplacian / L, with L at least the Laplacian's largest eigenvalue."""
     lap = laplacian(connected(graph))
     top = float(np.linalg.eigvalsh(lap)[-1])
-    if not L >= top * (1 - 1e-12):
+    if top * (1 - 1e-12) > L:
         raise ProblemError(f"L must be at least the Laplacian's largest eigenvalue {top:.4g}, got {L}")
     return np.eye(len(lap)) - lap / L
 

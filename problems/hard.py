@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from array_api_compat import array_namespace
 
-from .assumptions import Convex, Lipschitz, LowerBounded, Smooth
+from .assumptions import Chain, Convex, GeometricChain, Lipschitz, LowerBounded, Smooth
 from .base import Array, Problem, as_positive
 from .errors import ProblemError
 from .pool import entry, spectrum
@@ -51,6 +51,7 @@ class NesterovChain(Quadratic):
         super().__init__(a * H, first, name=name or title)
         self.x_star = solution
         self.f_star = float(-a * solution[0] / 2)
+        self.declare(Chain(n) if kappa is None else GeometricChain(n))
 
     @property
     def x0(self) -> Array:

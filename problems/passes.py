@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,11 @@ class TermPasses:
         "saga_pass": lambda x, table, mean, order, step: {"component_grad": order.shape[-1]},
         "coordinate_pass": lambda x, order, step: {"grad_coordinate": order.shape[-1]},
     }
+
+    @cached_property
+    def columns(self) -> Array:
+        """X stored column by column (NumPy), so that a coordinate step reads one stretch of memory."""
+        return np.asfortranarray(self.X) if isinstance(self.X, np.ndarray) else self.X
 
     def sgd_pass(self, x: Array, order: Array, steps: Any) -> Array:
         """SGD over the terms order[..., t] with steps[t]: the point after them."""

@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from .assumptions import GaussianLaw, LipschitzHessian, LowerBounded, Smooth, StronglyConvex
+from .assumptions import (
+    EqualCurvature,
+    GaussianLaw,
+    LipschitzHessian,
+    LowerBounded,
+    OnTheLine,
+    Smooth,
+    StronglyConvex,
+)
 from .base import Array, Problem, as_matrix, as_positive, as_vector
 from .data import Dataset, load_data
 from .errors import ProblemError
@@ -89,6 +97,9 @@ class GaussianClients(GaussianTarget):
         pull = np.einsum("c,cde,ce->d", self.weights, self.H, self.a)
         covariance = np.linalg.inv(np.einsum("c,cde->de", self.weights, self.H))
         super().__init__(covariance @ pull, (covariance + covariance.T) / 2, name=name)
+        self.spread = float(np.mean(np.sum((self.a - self.a.mean(axis=0)) ** 2, axis=1)))  # of the clients' minimizers
+        same = (self.H == self.H[0]).all() and (self.weights == self.weights[0]).all()
+        self.declare(*(OnTheLine(),) * (d == 1), *(EqualCurvature(),) * bool(same))
 
     def client_grad(self, x: Array) -> Array:
         """grad f_c at x (..., clients, d)."""
@@ -97,6 +108,46 @@ class GaussianClients(GaussianTarget):
     def average(self, x: Array) -> Array:
         """sum_c p_c x_c."""
         return np.sum(self.weights[:, None] * x, axis=-2)
+
+
+class GaussianConsensus(Problem):
+    """The target exp(-sum_i f_i), f_i(x) = (x - a_i)'H_i(x - a_i)/2, over the agents of a connected graph.
+
+    H (agents, d, d) positive definite, a (agents, d), adjacency (agents, agents) of zeros and ones, symmetric. Points are
+    (agents, d), x_star holds the target's mean at every agent; ``mean``, ``covariance`` are the target's. ``lam`` is the
+    target's smallest curvature, ``degree`` the largest number of neighbours.
+    """
+
+    def __init__(self, H: Array, a: Array, adjacency: Array, *, name: str = ""):
+        self.H, self.a, self.adjacency = np.asarray(H, dtype=float), as_matrix(a, "a"), as_matrix(adjacency, "adjacency")
+        n, d = self.a.shape
+        if self.H.shape != (n, d, d) or np.linalg.eigvalsh(self.H).min() <= 0:
+            raise ProblemError(f"H must hold one positive definite matrix an agent, shape {(n, d, d)}, "
+                               f"got shape {self.H.shape}")
+        graph = self.adjacency
+        simple = graph.shape == (n, n) and (graph == graph.T).all() and np.isin(graph, (0, 1)).all()
+        if not simple or graph.diagonal().any() or (np.linalg.matrix_power(np.eye(n) + graph, n) == 0).any():
+            raise ProblemError("adjacency must be the symmetric 0-1 matrix of a connected graph, without loops")
+        self.agents, self.point_shape, self.name = n, (n, d), name
+        self.degrees = graph.sum(axis=1)
+        self.degree = float(self.degrees.max())
+        precision = self.H.sum(axis=0)
+        self.lam = float(np.linalg.eigvalsh(precision)[0])
+        self.covariance = np.linalg.inv(precision)
+        self.mean = self.covariance @ np.einsum("nde,ne->d", self.H, self.a)
+        self.x_star = np.tile(self.mean, (n, 1))
+        same = (self.H == self.H[0]).all() and (self.degrees == self.degrees[0]).all()
+        self.declare(GaussianLaw(), *(OnTheLine(),) * (d == 1), *(EqualCurvature(),) * bool(same))
+
+    def neighbours(self, x: Array) -> Array:
+        """The sum over the neighbours of every agent."""
+        return self.adjacency @ x
+
+    def local_solve(self, v: Array, weight: Array) -> Array:
+        """(H_i + weight_i I)^{-1} (H_i a_i + v_i) for every agent i."""
+        system = self.H + weight[:, None, None] * np.eye(self.a.shape[1])
+        right = (self.H @ self.a[..., None])[..., 0] + v
+        return (np.linalg.inv(system) @ right[..., None])[..., 0]
 
 
 @entry

@@ -126,7 +126,7 @@ def test_douglas_rachford_is_the_fixed_point_iteration_of_its_operator():
 
 
 def test_admm_is_douglas_rachford():
-    """x + u of ADMM is the governing point of Douglas-Rachford on (g, f) with step 1/rho."""
+    """z + u of ADMM is the governing point of Douglas-Rachford on (g, f) with step 1/rho."""
     lasso, rho = diabetes_split_lasso(), 1.7
     z0 = np.linspace(-1, 1, 10)
 
@@ -134,10 +134,23 @@ def test_admm_is_douglas_rachford():
         prox_f, prox_g = staticmethod(lasso.prox_g), staticmethod(lasso.prox_f)
 
     states = first(admm(lasso, z0, rho=rho), 40)
-    governing = states[1].z + states[1].u
-    for state, dr in zip(states[1:], first(douglas_rachford(Swapped, governing, step=1 / rho), 39), strict=True):
+    for state, dr in zip(states, first(douglas_rachford(Swapped, z0, step=1 / rho), 40), strict=True):
         np.testing.assert_allclose(state.z + state.u, dr.z, atol=1e-11)
         np.testing.assert_allclose(state.z, dr.x, atol=1e-11)
+
+
+def test_admm_needs_a_matching_multiplier_for_its_rate():
+    """||w_1 - w_0||^2 <= ||w_0 - w*||^2 is missed when u_0 is no subgradient of g at z_0."""
+    agents, rho = consensus_quadratics(), 1.0
+    z0 = np.random.default_rng(0).standard_normal(agents.point_shape)
+    solution = (agents.x_star, -agents.slope / rho)
+    for u0, holds in ((0 * z0, False), (None, True)):
+        ratios = []
+        for shift in 3.0 ** np.arange(-3, 3):
+            a, b = first(admm(agents, agents.x_star + shift * z0, u0, rho=rho), 2)
+            ratios.append(sum(agents.sq(q - p) for p, q in zip(a, b, strict=True))
+                          / sum(agents.sq(p - s) for p, s in zip(a, solution, strict=True)))
+        assert (max(ratios) <= 1 + 1e-12) == holds
 
 
 def test_admm_restarts_from_what_it_yields():

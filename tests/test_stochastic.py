@@ -6,16 +6,16 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy.optimize import differential_evolution, minimize
-
-import optlab
-from optlab import run, verify
-from optlab.gradient.descent import gradient_descent
 from optlab.problems import sums
 from optlab.problems.assumptions import BoundedVariance, ConvexTerms, Interpolation, SmoothTerms, StronglyConvexTerms
 from optlab.problems.errors import OptlabError
 from optlab.problems.glm import LeastSquares
 from optlab.problems.noise import Noisy, Sampled
+from scipy.optimize import differential_evolution, minimize
+
+import optlab
+from optlab import run, verify
+from optlab.gradient.descent import gradient_descent
 from optlab.rng import Branches, Stream
 from optlab.stochastic.sgd import batch_L, batch_noise, sgd, sgd_momentum
 from optlab.stochastic.variance_reduction import every_grad, loopless_svrg, saga, svrg
@@ -57,7 +57,7 @@ def test_constants_of_the_sums(family):
         gap = ((every_grad(p, x) - every_grad(p, y)) * (x - y)[:, None, :]).sum(-1)
         assert (gap >= p.mu_terms * p.sq(x - y)[:, None] * (1 - 1e-10)).all()
     if p.meets(Interpolation):
-        assert p.sigma_star <= 1e-14
+        assert p.sigma_star <= 1e-13
 
 
 @pytest.mark.parametrize("family", [sums.ridge, sums.interpolating, sums.welsch])
@@ -108,7 +108,7 @@ def test_noise_has_the_declared_variance_and_drops_what_is_promised_of_the_terms
         assert np.linalg.norm(noise.mean(axis=0)) < 0.03
     assert q.meets(BoundedVariance)
     assert q.sigma == 0.7
-    assert not (q.meets(ConvexTerms) or q.meets(SmoothTerms) or q.meets(StronglyConvexTerms))
+    assert not any(q.meets(a) for a in (ConvexTerms, SmoothTerms, StronglyConvexTerms))
     with pytest.raises(OptlabError, match="sigma must be nonnegative"):
         Noisy(p, -1.0)
     with pytest.raises(OptlabError, match="Sampled needs a problem with stochastic_grad"):
@@ -168,10 +168,10 @@ def test_control_variates_keep_their_books():
 
 def test_variance_reduced_methods_reach_the_solution():
     p = build(sums.logistic)
-    for m, steps, params in ((saga, 2000, {"step": 1 / (3 * p.Lmax)}), (svrg, 25, {"step": 0.1 / p.Lmax, "inner": 300}),
+    for m, steps, params in ((saga, 2000, {"step": 1 / (3 * p.Lmax)}), (svrg, 60, {"step": 0.1 / p.Lmax, "inner": 300}),
                              (loopless_svrg, 4000, {"step": 1 / (6 * p.Lmax), "p": 0.1})):
         t = run(m, p, steps=steps, seeds=2, **params)
-        assert t["||x - x*||^2"][-1].max() < 1e-14, m.name
+        assert t["||x - x*||^2"][-1].max() < 1e-13, m.name
 
 
 STEPPED = {"sgd": {"step": lambda k: 0.1 / (k + 1)}, "sgd_momentum": {"eta": 0.1}, "prox_sgd": {"step": 0.05},

@@ -262,7 +262,7 @@ stochastic_f3sa.proves(
 linear_hypernetwork.proves(
     Guarantee(theta_error, lambda k, step, spread, lower_mu, T0: (1 - step * spread**2 * lower_mu) ** k * T0,
               cite(164, 4, "best-response chapter"), assumes=(StronglyConvexLower,), on=stiff, steps=25,
-              tightness="tight", using=dict(T0=start(_matrix_norm)), 
+              tightness="tight", using=dict(T0=start(_matrix_norm)),
               recipe=lambda lower_L, s: dict(spread=s, step=0.5 / (lower_L * s**2)),
               vary=dict(s=(0.1, 1.0, 3.0)),
               note="linear convergence to dy*/dx for every spread: the minimizer is the response's derivative",

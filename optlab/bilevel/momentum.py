@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from optlab.problems.assumptions import LipschitzOperator
-from optlab.problems.games import BilinearGame
+from optlab.problems.assumptions import UnitRotation
 
-from ..guarantee import Case, Control, Guarantee, cite
+from ..guarantee import Control, Guarantee, cite
 from ..measures import Measure, sq_distance
 from ..methods import method
 
@@ -59,13 +58,8 @@ def largest_root(step, size, phase):
     return np.abs(np.roots(cubic)).max()
 
 
-def scalar_game(rng):
-    """min_x max_y x y."""
-    return [Case(BilinearGame(np.eye(1)), np.array([1.0, 1.0]))]
-
-
 stated = dict(step=0.05, size=0.9, phase=np.pi / 8)
-game = dict(assumes=(LipschitzOperator,), on=scalar_game)
+game = dict(assumes=(UnitRotation,))
 real = Control("no phase", recipe=lambda: dict(phase=0.0))
 
 complex_momentum.proves(

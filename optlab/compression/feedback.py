@@ -12,7 +12,7 @@ from optlab.problems.quadratic import Quadratic
 
 from ..federated.folds import averaged, beside, mean_of, same, sq_mean_gradient
 from ..functions import sqrt
-from ..guarantee import Case, Control, Guarantee, cite, now, start
+from ..guarantee import Case, Control, Guarantee, cite, start
 from ..measures import EPS, Measure, sq_distance, suboptimality
 from ..methods import method
 from .compressors import ChunkedDCT, Identity, TopK

@@ -108,6 +108,12 @@ too_short = Control("steps fifty times too short", recipe=lambda step: dict(step
 too_long = Control("steps two and a half times too long", recipe=lambda step: dict(step=2.5 * step))
 
 coordinate_descent.proves(
+    Guarantee(suboptimality, lambda k, gamma_sum, sq_reach: 2 * sq_reach * gamma_sum / k, cite(70, 30, "Sec 6.4"),
+              mode="expectation", assumes=(Smooth, StronglyConvex, QuadraticForm), on=quadratics,
+              recipe=lambda coordinate_L, hess, x_star, gamma, D0: dict(  # the level set of a quadratic is an ellipsoid
+                  gamma=gamma, step=1 / coordinate_L, gamma_sum=float((coordinate_L**gamma).sum()),
+                  sq_reach=2 * D0 / norm_mu(hess(x_star), coordinate_L, gamma)),
+              vary=dict(gamma=(0.0, 0.5, 1.0)), control=too_long),
     Guarantee(suboptimality, lambda k, gamma_sum, alpha, D0: (1 - alpha / gamma_sum) ** k * D0, cite(70, 31, "Sec 6.4"),
               mode="expectation", assumes=(Smooth, StronglyConvex, QuadraticForm), on=quadratics, steps=5,
               tightness="tight", recipe=lambda coordinate_L, hess, x_star, gamma: dict(

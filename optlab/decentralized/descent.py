@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from optlab.problems.agents import DGDLimit, Federation, Network, heterogeneous_quadratics, split
+from optlab.problems.agents import DGDLimit, Network, heterogeneous_quadratics, split
 from optlab.problems.assumptions import GossipMatrix, QuadraticAgents
 from optlab.problems.base import Wrapped
 from optlab.problems.glm import LogisticRegression
-from optlab.problems.graphs import complete, path, ring, star
+from optlab.problems.graphs import path, ring, star
 
 from ..federated.folds import beside, same
 from ..fold import pairs
 from ..guarantee import Case, Control, Guarantee, cite, now
-from ..measures import EPS, Measure, sq_distance
+from ..measures import Measure, sq_distance
 from ..methods import method
 from .gossip import Round
 

@@ -86,7 +86,7 @@ nesterov.proves(
               assumes=(Convex, Smooth), first=0, recipe=lambda L, share: dict(step=share / L),
               vary=dict(share=(1.0, 0.5)), valid=lambda step, L: 0 < step <= 1 / L,
               control=Control("step 2.2/L", recipe=lambda L: dict(step=2.2 / L))),
-    *lower_bounds(lambda L, share, horizon: dict(step=share / L), share=(1.3, 1.0, 0.5, 0.1)),
+    *lower_bounds(lambda L, share: dict(step=share / L), share=(1.3, 1.0, 0.5, 0.1)),
 )
 
 accelerated = dict(
@@ -98,13 +98,13 @@ nesterov_strongly_convex.proves(
               **accelerated),
     Guarantee(suboptimality, lambda k, mu, L, R, D0: (1 - sqrt(mu / L)) ** k * (D0 + mu / 2 * R**2),
               cite(0, 0, "Nesterov 2004, Thm 2.2.3; in the proof of Bubeck's Thm 3.18"), **accelerated),
-    *lower_bounds(lambda L, mu, share, horizon: dict(step=share / L, momentum=polyak_rate(L, mu)),
+    *lower_bounds(lambda L, mu, share: dict(step=share / L, momentum=polyak_rate(L, mu)),
                   share=(1.3, 1.0, 0.5)),
 )
 
 nesterov_momentum.proves(
     Guarantee(look_ahead, lambda step, momentum, ahead, g, v: ahead - step * g - momentum * v, cite(29, 5, "Sec 4.2"),
-              assumes=(Smooth,), at=pairs, relation="==", recipe=lambda L, share: dict(step=share / L),
+              assumes=(Smooth,), at=pairs, relation="==", steps=50, recipe=lambda L, share: dict(step=share / L),
               vary=dict(share=(1.0, 0.1), momentum=(0.9, 0.5)),
               using=dict(ahead=now(lambda p, pair: pair.x.ahead), g=now(lambda p, pair: p.grad(pair.x.ahead)),
                          v=now(lambda p, pair: pair.y.v)),

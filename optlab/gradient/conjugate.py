@@ -65,5 +65,5 @@ conjugate_gradient.proves(
               note="||x - x*||_A^2 = 2 (f(x) - f*): the stated bound squared"),
     Guarantee(suboptimality, exact_from, cite(70, 4, "Sec 2.4", claim="exact after n steps"), relation="==",
               **quadratic),
-    *lower_bounds(lambda horizon: {}),
+    *lower_bounds(),
 )

@@ -75,5 +75,5 @@ gradient_descent.proves(
               assumes=(LowerBounded, Smooth), using=dict(gap=now(suboptimality)),
               recipe=lambda L: dict(step=1 / L), control=Control("a function four times less smooth than declared",
               on=lambda rng: [Misdeclared(p, L=p.L / 4) for p in pool(LowerBounded, Smooth)])),
-    *lower_bounds(lambda L, share, horizon: dict(step=share / L), share=(1.9, 1.5, 1.0, 0.5, 0.1)),
+    *lower_bounds(lambda L, share: dict(step=share / L), share=(1.9, 1.5, 1.0, 0.5, 0.1)),
 )

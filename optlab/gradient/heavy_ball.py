@@ -87,5 +87,5 @@ heavy_ball.proves(
     Guarantee(sq_distance, polynomial_times_rate, cite(29, 3, "Polyak 1964", claim="rate of the iterates"),
               tightness="tight", on=quadratics, symbolic=False, **polyak,
               note="on an eigenvector x_k - x* = rho^k (U_k - rho U_{k-1})(x_0 - x*), U_k Chebyshev, |U_k| <= k + 1"),
-    *lower_bounds(lambda L, mu, horizon: dict(step=polyak_step(L, mu), momentum=polyak_rate(L, mu) ** 2)),
+    *lower_bounds(lambda L, mu: dict(step=polyak_step(L, mu), momentum=polyak_rate(L, mu) ** 2)),
 )

@@ -37,3 +37,9 @@ def replicated(x: Array, order: Array, *others: Array) -> tuple[list[Array], Cal
         full = xp.asarray(xp.broadcast_to(a, (*batch, *own)), copy=True, order="C")
         flat.append(xp.reshape(full, (-1, *own)))
     return flat, lambda a: xp.reshape(a, (*batch, *a.shape[1:]))
+
+
+def rows(a: Array, i: Array) -> Array:
+    """a[i] for an integer array of any shape, in the words of the array standard."""
+    xp = array_namespace(a)
+    return xp.reshape(xp.take(a, xp.reshape(i, (-1,)), axis=0), (*i.shape, *a.shape[1:]))

@@ -6,8 +6,9 @@ from math import exp
 
 from numba import njit
 
+SUMS = {"reassoc", "contract"}  # sums may be taken in any order (in vectors); NaN and infinity stay what they are
 
-@njit(cache=True)
+@njit(cache=True, fastmath=SUMS)
 def _slope(loss, t, y):
     if loss == 0:
         return t - y
@@ -18,7 +19,7 @@ def _slope(loss, t, y):
     return -y / (1 + exp(m))
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=SUMS)
 def sgd(X, y, l2, loss, x, order, steps):
     d = X.shape[1]
     for r in range(x.shape[0]):
@@ -32,7 +33,7 @@ def sgd(X, y, l2, loss, x, order, steps):
                 x[r, j] -= steps[t] * (s * X[i, j] + l2 * x[r, j])
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=SUMS)
 def saga(X, y, l2, loss, x, table, mean, order, step):
     n, d = X.shape
     for r in range(x.shape[0]):
@@ -49,7 +50,7 @@ def saga(X, y, l2, loss, x, table, mean, order, step):
                 mean[r, j] += change / n
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=SUMS)
 def coordinate(X, l2, lam, x, residual, order, steps):
     n = X.shape[0]
     for r in range(x.shape[0]):

@@ -10,7 +10,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from .choose import body_for, replicated
+from .choose import body_for, replicated, rows
 
 Array = Any
 
@@ -22,7 +22,7 @@ def coordinate_reference(X: Array, y: Array, l2: float, lam: float, x: Array, or
     residual = x @ X.T - y
     for t in range(order.shape[-1]):
         i = order[..., t]
-        column, step = X.T[i], steps[i]
+        column, step = rows(X.T, i), rows(steps, i)
         old = xp.sum(xp.where(i[..., None] == xp.arange(d), x, 0.0), axis=-1)
         v = old - step * (xp.sum(column * residual, axis=-1) / n + l2 * old)
         new = xp.sign(v) * xp.clip(xp.abs(v) - step * lam, 0.0, None)

@@ -10,7 +10,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from .choose import body_for, replicated
+from .choose import body_for, replicated, rows
 
 Array = Any
 SQUARE, LOGISTIC = 0, 1
@@ -29,8 +29,8 @@ def sgd_reference(X: Array, y: Array, l2: float, loss: int, x: Array, order: Arr
     """x+ = x - steps_t grad f_i(x), i = order[..., t]."""
     xp = array_namespace(X)
     for t in range(order.shape[-1]):
-        a = X[order[..., t]]
-        s = slope(loss, xp.sum(a * x, axis=-1), y[order[..., t]])
+        a = rows(X, order[..., t])
+        s = slope(loss, xp.sum(a * x, axis=-1), rows(y, order[..., t]))
         x = x - steps[t] * (s[..., None] * a + l2 * x)
     return x
 
@@ -42,9 +42,9 @@ def saga_reference(X: Array, y: Array, l2: float, loss: int, x: Array, table: Ar
     n = X.shape[0]
     for t in range(order.shape[-1]):
         i = order[..., t]
-        a = X[i]
+        a = rows(X, i)
         row = (i[..., None] == xp.arange(n))[..., None]
-        s = slope(loss, xp.sum(a * x, axis=-1), y[i])
+        s = slope(loss, xp.sum(a * x, axis=-1), rows(y, i))
         change = s[..., None] * a + l2 * x - xp.sum(xp.where(row, table, 0.0), axis=-2)
         x = x - step * (change + mean)
         table = table + xp.where(row, change[..., None, :], 0.0)

@@ -36,10 +36,10 @@ def cubic_step(g, H, M):
     eigenvalues = xp.clip(eigenvalues, 0.0, None)
     c = (g[..., None, :] @ U)[..., 0, :]
     size, top = xp.sum(c * c, axis=-1) ** 0.5, eigenvalues[..., -1]
-    lam = M * size / (top + (top**2 + 2 * M * size) ** 0.5) + 1e-300
+    lam = M * size / (top + (top**2 + 2 * M * size) ** 0.5) + 1e-100
     for _ in range(100):
         s = c / (eigenvalues + lam[..., None])
-        length = xp.sum(s * s, axis=-1) ** 0.5 + 1e-300
+        length = xp.sum(s * s, axis=-1) ** 0.5 + 1e-100
         phi = 1 / length - M / (2 * lam)
         slope = xp.sum(s * s / (eigenvalues + lam[..., None]), axis=-1) / length**3 + M / (2 * lam**2)
         higher = xp.where(phi < 0, lam - phi / slope, lam)
@@ -105,7 +105,9 @@ quadratic = dict(recipe=lambda L2: dict(H=L2 / 2), **convex)
 
 cubic_newton.proves(
     Guarantee(suboptimality, lambda k, L2, D: 9 * L2 * D**3 / (k + 4) ** 2,
-              cite(0, 0, "Nesterov 2008, rate of cubic Newton"), at=farthest, using=dict(D=now(lambda p, it: it.D)), note="D: largest distance to x* of x_0 .. x_{k-1}",
+              cite(0, 0, "Nesterov 2008, rate of cubic Newton"), at=farthest,
+              using=dict(D=now(lambda p, it: it.D)),
+              note="D: largest distance to x* of x_0 .. x_{k-1}",
               control=Control("one percent of each step", method=as_method(stalled), steps=200), **cubic),
     Guarantee(progress, lambda M, r: M / 12 * r**3, cite(0, 0, "Nesterov-Polyak 2006, Lemma 4"), at=pairs,
               relation=">=", using=dict(r=length), control=third, **cubic),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from optlab.problems.assumptions import GaussianLaw, Smooth, StronglyConvex
+from optlab.problems.assumptions import EqualCurvature, GaussianLaw, OnTheLine, Smooth, StronglyConvex
 from optlab.problems.pool import pool
 from optlab.problems.targets import GaussianClients
 
@@ -165,15 +165,16 @@ def equal_clients(rng):
     return [Case(problem, problem.mean, steps=50)]
 
 
-def participation_variance(k, step, sampled, clients, L, a):
+def participation_variance(k, step, sampled, clients, L, spread):
     """Variance of the average after k rounds from a point; (C/S)/L in the limit of small steps and many rounds."""
-    offsets = (step * L) ** 2 * np.var(a) * (clients - sampled) / ((clients - 1) * sampled)
+    offsets = (step * L) ** 2 * spread * (clients - sampled) / ((clients - 1) * sampled)
     per_round = offsets + 2 * step * clients / sampled
     return per_round * (1 - (1 - step * L) ** (2 * k)) / (1 - (1 - step * L) ** 2)
 
 
 partial_langevin.proves(
-    Guarantee(sq_distance, participation_variance, cite(152, 4, "partial participation"), assumes=(GaussianLaw,),
+    Guarantee(sq_distance, participation_variance, cite(152, 4, "partial participation"),
+              assumes=(GaussianLaw, OnTheLine, EqualCurvature),
               mode="expectation", relation="==", on=equal_clients, recipe=lambda L, S: dict(step=0.2 / L, sampled=S),
               vary=dict(S=(1, 2, 3)),
               control=Control("all clients averaged", recipe=lambda clients: dict(sampled=clients))),

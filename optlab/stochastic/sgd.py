@@ -209,7 +209,8 @@ sgd.proves(
               valid=lambda step, L, Lmax, n, batch: 0 < step <= 1 / (4 * batch_L(L, Lmax, n, batch)), control=replaced),
     Guarantee(sq_distance, lambda k, step, mu, R, sigma_star, n, batch:
               (1 - step * mu) ** k * R**2 + 2 * step * batch_noise(sigma_star, n, batch) / mu,
-              cite(165, 15, "Sec 6.3"), mode="expectation", assumes=(ConvexTerms, SmoothTerms, StronglyConvex), on=small_sums, steps=100,
+              cite(165, 15, "Sec 6.3"), mode="expectation", assumes=(ConvexTerms, SmoothTerms, StronglyConvex),
+              on=small_sums, steps=100,
               recipe=lambda L, Lmax, n, batch: dict(step=1 / (2 * batch_L(L, Lmax, n, batch))),
               vary=dict(batch=(3, 12)),
               valid=lambda step, L, Lmax, n, batch: 0 < step <= 1 / (2 * batch_L(L, Lmax, n, batch)),
