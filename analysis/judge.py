@@ -137,7 +137,8 @@ def judge_replicates(g: Guarantee, k: np.ndarray, reading: Reading, bound: np.nd
     if g.at.minimum:  # min over s < k of the means: judged at the k where the mean is least
         least = np.array([int(np.argmin(mean[:max(1, i)])) for i in np.flatnonzero(rows)])
         sample = values[least].T
-    m = statistics.judge_mean(sample, target, failure, g.relation, floor=floors[rows])
+    with np.errstate(all="ignore"):  # a diverging control overflows in the estimator too: that is its verdict
+        m = statistics.judge_mean(sample, target, failure, g.relation, floor=floors[rows])
     finite = m.verdict == "violated" and bool(np.isfinite(m.mean[m.index])) if m.index >= 0 else False
     at = int(ks[m.index]) if m.index >= 0 else -1
     return Judgement(m.verdict, m.ratio, at, mean, curve_b, k, m.note, finite, int(rows.sum()))

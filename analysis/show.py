@@ -17,9 +17,9 @@ COLOUR = {"holds": "green", "violated": "bold red", "inconclusive": "yellow", "v
 
 
 def console() -> Console:
-    """Standard output; 160 columns where it is not a terminal (files, pipes), so that lines stay whole."""
+    """Standard output; 190 columns where it is not a terminal (files, pipes), so that lines stay whole."""
     c = Console(soft_wrap=False)
-    return c if c.is_terminal else Console(width=160)
+    return c if c.is_terminal else Console(width=190)
 
 
 def applicable(verdicts: Verdicts, problem: Any) -> Verdicts:
@@ -41,9 +41,9 @@ def verdict_table(verdicts: Verdicts) -> None:
     """One line a guarantee: verdict, tightest ratio and its k, worst case over the class, controls."""
     out = console()
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for name, options in (("verdict", {}), ("method", {"no_wrap": True}), ("theorem", {"overflow": "fold", "ratio": 2}),
-                          ("source", {"overflow": "ellipsis", "max_width": 24, "no_wrap": True}),
-                          ("problem", {"overflow": "ellipsis", "max_width": 26, "no_wrap": True}),
+    for name, options in (("verdict", {}), ("method", {"no_wrap": True}), ("theorem", {"overflow": "fold", "min_width": 36}),
+                          ("source", {"overflow": "ellipsis", "max_width": 20, "no_wrap": True}),
+                          ("problem", {"overflow": "ellipsis", "max_width": 24, "no_wrap": True}),
                           ("ratio", {"justify": "right"}), ("at k", {"justify": "right"}),
                           ("worst case", {"justify": "right"}), ("control", {"justify": "center"})):
         table.add_column(name, **options)

@@ -45,17 +45,20 @@ class Stream:
         with np.errstate(over="ignore"):
             self._key = _mix(np.asarray(seeds, dtype=np.uint64) * _GOLDEN + np.uint64(1))
         self._draws = 0
+        self._agents: dict[int, Stream] = {}
 
     @property
     def shape(self) -> tuple[int, ...]:
         return self._key.shape
 
     def each(self, agents: int) -> Stream:
-        """Independent streams, one an agent: draws gain an axis ``(agents,)`` after the replicates."""
-        child = Stream()
-        with np.errstate(over="ignore"):
-            child._key = _mix(self._key[..., None] + _mix(np.arange(1, agents + 1, dtype=np.uint64) * _GOLDEN))
-        return child
+        """Independent streams keyed by (seed, agent): draws gain an axis ``(agents,)``; asked again, they go on."""
+        if agents not in self._agents:
+            child = Stream()
+            with np.errstate(over="ignore"):
+                child._key = _mix(self._key[..., None] + _mix(np.arange(1, agents + 1, dtype=np.uint64) * _GOLDEN))
+            self._agents[agents] = child
+        return self._agents[agents]
 
     def _bits(self, shape: tuple[int, ...]) -> np.ndarray:
         size = int(np.prod(shape))

@@ -98,7 +98,7 @@ class GaussianClients(GaussianTarget):
         covariance = np.linalg.inv(np.einsum("c,cde->de", self.weights, self.H))
         super().__init__(covariance @ pull, (covariance + covariance.T) / 2, name=name)
         self.spread = float(np.mean(np.sum((self.a - self.a.mean(axis=0)) ** 2, axis=1)))  # of the clients' minimizers
-        same = (self.H == self.H[0]).all() and (self.weights == self.weights[0]).all()
+        same = (self.H[0] == self.H).all() and (self.weights == self.weights[0]).all()
         self.declare(*(OnTheLine(),) * (d == 1), *(EqualCurvature(),) * bool(same))
 
     def client_grad(self, x: Array) -> Array:
@@ -136,7 +136,7 @@ class GaussianConsensus(Problem):
         self.covariance = np.linalg.inv(precision)
         self.mean = self.covariance @ np.einsum("nde,ne->d", self.H, self.a)
         self.x_star = np.tile(self.mean, (n, 1))
-        same = (self.H == self.H[0]).all() and (self.degrees == self.degrees[0]).all()
+        same = (self.H[0] == self.H).all() and (self.degrees == self.degrees[0]).all()
         self.declare(GaussianLaw(), *(OnTheLine(),) * (d == 1), *(EqualCurvature(),) * bool(same))
 
     def neighbours(self, x: Array) -> Array:

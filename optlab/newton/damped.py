@@ -15,7 +15,7 @@ from optlab.problems.pool import pool
 from ..fold import Fold, Pair, field, pairs
 from ..functions import exp, log, maximum
 from ..guarantee import Case, Control, Guarantee, cite, now, start
-from ..measures import Measure, point, suboptimality
+from ..measures import EPS, Measure, point, suboptimality
 from ..methods import as_method, method
 
 
@@ -95,6 +95,11 @@ def _local_sq(problem, x, v):
     return problem.inner(v, solve(problem.hess(x), v))
 
 
+def _local_distance(problem, x):
+    h = x - problem.x_star
+    return problem.inner(h, (problem.hess(x) @ h[..., None])[..., 0]) ** 0.5
+
+
 progress = Measure(
     "f(x) - f(y)",
     lambda problem, pair: problem.value(point(pair.x)) - problem.value(point(pair.y)),
@@ -114,7 +119,11 @@ distance = Measure(
     lambda problem, pair: problem.L / problem.mu * (problem.norm(problem.x_star) + problem.norm(point(pair.y))),
 )
 local_gradient = now(lambda p, pair: _local_sq(p, point(pair.x), p.grad(point(pair.x))) ** 0.5)
-next_gradient = now(lambda p, pair: _local_sq(p, point(pair.x), p.grad(point(pair.y))))
+next_gradient = Measure(
+    "||grad f(y)||_x^2", lambda problem, pair: _local_sq(problem, point(pair.x), problem.grad(point(pair.y))),
+    r"\|\nabla f(x_{k+1})\|_{x_k}^{*2}",
+    lambda problem, pair: EPS * 64 * (problem.L * (problem.norm(point(pair.y)) + problem.norm(problem.x_star))) ** 2 / problem.mu,
+)
 
 
 class Reach(NamedTuple):
@@ -133,8 +142,7 @@ def _reach(iterates, quantities):
             g = p.grad(x)
             here = _local_sq(p, x, g)
             gamma = xp.minimum(gamma, xp.where(here > 0, _local_sq(p, previous, g) / here, 1.0))
-        h = x - p.x_star
-        D = xp.maximum(D, p.inner(h, (p.hess(x) @ h[..., None])[..., 0]) ** 0.5)
+        D = xp.maximum(D, _local_distance(p, x))
         yield Reach(x, D, gamma)
         previous = x
 
@@ -232,6 +240,12 @@ def newton_frozen(problem, x, *, q, M):
 
 known = dict(assumes=(StronglyConvex, LipschitzHessian, LipschitzThirdDerivative),
              recipe=lambda q, mu, L, L2, L3: local_constants(q, mu, L, L2, L3), vary=dict(q=(2, 3, 4)))
+def after_transient(k, q, M, D, D0):
+    """Theorem 4's M D^q k^(1 - q), from the k on where it is below f(x_0) - f*."""
+    transient = 4 * (q - 1) * D * (9 * M * D / D0) ** (1 / (q - 1))
+    return D0 * (1 + k / transient) ** (1.0 - q)
+
+
 weak = Control("M a million times too small", recipe=lambda M: dict(M=M / 1e6), on=far)
 stall = Control("damped as for an M a million times larger", recipe=lambda M: dict(M=M * 1e6))
 newton_step = dict(recipe=lambda: dict(q=3, M=0.0))
@@ -239,17 +253,17 @@ newton_step = dict(recipe=lambda: dict(q=3, M=0.0))
 newton_damped.proves(
     Guarantee(progress, lambda q, M, gx, fall: fall / (1 + damping(q, M, gx)), cite(67, 1, "Thm 2", claim="progress"),
               at=pairs, relation=">=", using=dict(gx=local_gradient, fall=now(fall)), on=far, control=weak, **known),
-    Guarantee(fall, lambda q, M, gx, gy2: (1 + damping(q, M, gx)) * gy2 / (2 * damping(q, M, gx)),
-              cite(67, 1, "Thm 2", claim="new gradient"), at=pairs, relation=">=",
-              using=dict(gx=local_gradient, gy2=next_gradient), on=far, control=weak, **known),
+    Guarantee(next_gradient, lambda q, M, gx, fall: 2 * damping(q, M, gx) / (1 + damping(q, M, gx)) * fall,
+              cite(67, 1, "Thm 2", claim="new gradient"), at=pairs,
+              using=dict(gx=local_gradient, fall=now(fall)), on=far, control=weak, **known),
     Guarantee(suboptimality, lambda k, q, M, D, gamma, g0: 9 * M * D * (4 * D * (q - 1) / (gamma * k)) ** (q - 1)
               + g0 * D * exp(-k / 4), cite(67, 2, "Thm 4"), at=reach, on=near_quadratic, control=stall,
               using=dict(D=now(lambda p, it: it.D), gamma=now(lambda p, it: it.gamma),
                          g0=start(lambda p, it: _local_sq(p, it.x, p.grad(it.x)) ** 0.5)),
               note="D, gamma: largest local distance to x*, least ||g(x_s)||^2 in the norm at x_{s-1} over that at x_s",
               **known),
-    *(Guarantee(suboptimality, lambda k, q: k ** (1.0 - q), cite(67, 3, claim=f"RN q={q}"), mode="order", on=far_convex,
-                control=stall, first=first, steps=steps, **{**known, "vary": dict(q=(q,))})
+    *(Guarantee(suboptimality, after_transient, cite(67, 3, claim=f"RN q={q}"), mode="order", on=far_convex,
+                control=stall, using=dict(D=start(_local_distance)), first=first, steps=steps, **{**known, "vary": dict(q=(q,))})
       for q, first, steps in ((2, 40, 200), (3, 40, 80), (4, 80, 115))),  # before the fast phase ends in round-off
     Guarantee(suboptimality, lambda: 0.0, cite(67, 4), assumes=(QuadraticForm, StronglyConvex), relation="==", steps=5,
               control=Control("damped although the third derivative is zero", recipe=lambda: dict(M=1.0)),
@@ -285,12 +299,12 @@ newton_universal.proves(
               2 * k + maximum(0.0, log((9 * L3 / mu**2) ** (1 / 3) / sigma0) / log(2.0)),
               cite(67, 6, "Lemma 3"), at=field("trials"), on=a_few_steps,
               control=Control("theta raised by 2^(1/8) at a time", recipe=lambda: dict(c=2 ** (1 / 8))), **universal),
-    Guarantee(suboptimality, lambda k: k**-3.0, cite(67, 3, claim="UN"), mode="order", on=flat,
+    Guarantee(suboptimality, lambda k: k**-3.0, cite(67, 3, claim="UN"), mode="order", on=flat, steps=20,
               control=Control("a huge theta that is never lowered", recipe=lambda: dict(sigma0=1e6, c=1.0)),
               **universal),
 )
 newton_regulated.proves(
-    Guarantee(suboptimality, lambda k: k**-3.0, cite(67, 3, claim="GRLS"), mode="order", on=flat,
+    Guarantee(suboptimality, lambda k: k**-3.0, cite(67, 3, claim="GRLS"), mode="order", on=flat, steps=20,
               assumes=(StronglyConvex, LipschitzThirdDerivative),
               control=Control("only steps below a millionth tried", recipe=lambda: dict(shares=SHARES / 1e6))),
 )

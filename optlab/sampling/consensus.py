@@ -117,8 +117,9 @@ noisy = Control("noise twice as large", method=as_method(loud, restartable=True)
 admm_sampler.proves(
     Guarantee(average_variance, average_limit, cite(5, 1, "linear-Gaussian analysis"), on=equal, first=250, steps=260,
               assumes=(GaussianLaw, OnTheLine, EqualCurvature), control=noisy, **exact),
-    Guarantee(mean_error, lambda: 0.0, cite(5, 2, "affine recursion", claim="mean"), on=unequal, first=250, steps=260, assumes=(GaussianLaw,),
-              control=Control("dual variables with a nonzero sum", method=as_method(unbalanced, restartable=True)), **exact),
+    Guarantee(mean_error, lambda: 0.0, cite(5, 2, "affine recursion", claim="mean"), on=unequal, first=250, steps=260,
+              assumes=(GaussianLaw,), control=Control("dual variables with a nonzero sum",
+                                                      method=as_method(unbalanced, restartable=True)), **exact),
     Guarantee(spread, running_spread, cite(5, 2, "affine recursion", claim="covariance"), on=unequal, steps=100,
               assumes=(GaussianLaw, OnTheLine), control=noisy, **exact),
     Guarantee(spread, stationary_spread, cite(5, 2, "affine recursion", claim="Lyapunov"), on=unequal, first=250, steps=260,
