@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from optlab.guarantee import Case, Control, Guarantee
-from optlab.methods import Method
+from optlab.methods import Method, as_method
 from optlab.problems.errors import AssumptionError, OptlabError
 from optlab.problems.pool import pool
 from optlab.quantities import MissingQuantity, Quantities
 from optlab.rng import Stream
-from optlab.running import Reader, Trace, as_start, drive, recorded_indices
+from optlab.running import Reader, StopReason, Trace, as_start, drive, recorded_indices
 
 from . import expectation
-from .judge import Judgement, judge, worst
+from .judge import Judgement, judge, judge_scaling, worst
 from .statistics import DEFAULT_REPLICATES
 from .verdict import ControlSeen, Verdict
 
@@ -26,6 +26,7 @@ SEED = 20_260_101  # noise seeds are SEED + 0, 1, 2, ...; problem families draw 
 FAMILY_SEED = 7
 STARTS = 4  # starts of a deterministic check, one batch
 POINTS = 24  # indices judged on a sampled run (the failure probability is split over them)
+AVERAGED = ("expectation", "order", "scaling")  # modes that speak of the mean over the method's randomness
 VACUOUS = 1e-3  # a bound that nothing comes nearer than this proves nothing
 
 
@@ -74,7 +75,7 @@ class Job:
         params = tuple(sorted((n, id(v) if callable(v) or isinstance(v, np.ndarray) else repr(v))
                               for n, v in self.params.items()))
         return (id(self.case.problem), id(self.given), id(self.x0), self.steps, self.replicates, params,
-                self.method.name, self.guarantee.mode in ("expectation", "order"))
+                self.method.name, self.guarantee.mode in AVERAGED)
 
 
 def cases_of(g: Guarantee, method: Method, budget: Budget, problem: Any = None, x0: Any = None,
@@ -88,7 +89,7 @@ def cases_of(g: Guarantee, method: Method, budget: Budget, problem: Any = None, 
     if family is not None:
         made = family(np.random.default_rng(FAMILY_SEED))
         cases = [c if isinstance(c, Case) else Case(c) for c in (made if isinstance(made, Iterable) else [made])]
-        return cases[: max(budget.cases, 3)]
+        return cases if g.mode == "scaling" else cases[: max(budget.cases, 3)]
     return [Case(p) for p in pool(*g.assumes, needs=method.needs)][: budget.cases]
 
 
@@ -114,7 +115,7 @@ def jobs_of(g: Guarantee, method: Method, case: Case, budget: Budget, overrides:
                 note = "" if inside else "outside the theorem: judged against its nominal bound"
             if control is not None and control.recipe is not None:
                 params |= nominal.call(control.recipe)
-            actor = method if control is None or control.method is None else control.method
+            actor = method if control is None or control.method is None else as_method(control.method)
             given = control.problem(problem) if control is not None and control.problem is not None else None
             jobs.append(Job(g, case, actor, {n: v for n, v in params.items() if n in actor.parameters}, nominal, x0,
                             int(length), given, note, replicates=replicates))
@@ -129,20 +130,20 @@ def _start(g: Guarantee, method: Method, case: Case, budget: Budget, control: Co
     elif case.x0 is not None:
         x0 = case.x0
     elif method.random or not method.batched:
-        x0 = problem.x0
+        x0 = _start_of(problem, 1)
     else:
-        x0 = _several(problem)
+        x0 = _start_of(problem, STARTS)
     return as_start(problem, x0), replicates
 
 
-_STARTS: dict[int, Any] = {}
+_STARTS: dict[tuple[int, int], Any] = {}
 
 
-def _several(problem: Any) -> Any:
-    """The same batch of starts for every guarantee on a problem, so that their runs are shared."""
-    if id(problem) not in _STARTS:
-        _STARTS[id(problem)] = (problem, problem.starts(STARTS))
-    return _STARTS[id(problem)][1]
+def _start_of(problem: Any, n: int) -> Any:
+    """The default start, or a batch of n: the same object for every guarantee on a problem, so that their runs are shared."""
+    if (id(problem), n) not in _STARTS:
+        _STARTS[id(problem), n] = (problem, problem.starts(n) if n > 1 else problem.x0)
+    return _STARTS[id(problem), n][1]
 
 
 def execute(jobs: Sequence[Job], budget: Budget) -> None:
@@ -154,8 +155,11 @@ def execute(jobs: Sequence[Job], budget: Budget) -> None:
         try:
             _run_group(group, budget)
         except AssumptionError as error:  # a measure that this run cannot offer (a law where there is none)
-            for job in group:
-                job.refused = str(error)
+            if len(group) > 1:  # only the guarantee that asks for it is refused
+                for job in group:
+                    execute([job], budget)
+            else:
+                group[0].refused = str(error)
 
 
 def _run_group(group: list[Job], budget: Budget) -> None:
@@ -166,7 +170,7 @@ def _run_group(group: list[Job], budget: Budget) -> None:
         g = job.guarantee
         wanted.setdefault(_reading_of(g), replace_name(Reader(g.measure, g.at, g.using), len(wanted)))
     readings: dict[str, tuple[np.ndarray, Any, str]] = {}  # reader -> indices, reading, evidence
-    if first.sampled and first.guarantee.mode in ("expectation", "order"):
+    if first.sampled and first.guarantee.mode in AVERAGED:
         readings = _exactly(first, list(wanted.values()))
     left = [r for r in wanted.values() if r.name not in readings]
     trace, replicates = None, 1
@@ -181,6 +185,8 @@ def _run_group(group: list[Job], budget: Budget) -> None:
             evidence = f"{replicates} replicates"
         trace = drive(first.method, first.case.problem, x0, first.steps, params=first.params, rng=rng, readers=left,
                       record=record, given=first.given, quantities=first.quantities)
+        if trace.stop is StopReason.INTERRUPTED:  # a run cut short decides nothing: the campaign ends
+            raise KeyboardInterrupt
         readings |= {r.name: (trace.k, trace.readings[r.name], evidence) for r in left}
     seconds = (time.perf_counter() - clock) / len(group)
     for job in group:
@@ -188,7 +194,7 @@ def _run_group(group: list[Job], budget: Budget) -> None:
         k, reading, job.evidence = readings[reader.name]
         sampled = first.sampled and reader in left
         job.trace, job.replicates, job.seconds = trace, replicates if sampled else 1, seconds
-        short = sampled and k[-1] < job.steps or (trace is not None and k[-1] < job.steps)
+        short = trace is not None and k[-1] < job.steps
         steps = int(k[-1]) if short and job.guarantee.by_horizon and not job.method.one_stroke else job.steps
         job.judgement = judge(job.guarantee, job.quantities, k, reading, failure=budget.failure, sampled=sampled, steps=steps)
 
@@ -259,6 +265,8 @@ def judge_cases(method: Method, wanted: Sequence[tuple[Guarantee, Case]], budget
         except (MissingQuantity, AssumptionError) as error:
             out[id(g), id(case)] = refused(g, method, case, str(error))
     execute([job for _, _, jobs in planned for job in jobs], budget)
+    for law in {id(g): g for g, _, _ in planned if g.mode == "scaling"}.values():
+        across(law, [job for g, _, jobs in planned if g is law for job in jobs])
     for g, case, jobs in planned:
         why = next((job.refused for job in jobs if job.refused), "")
         verdict = refused(g, method, case, why) if why else verdict_of(g, method, case, jobs)
@@ -273,22 +281,35 @@ def refused(g: Guarantee, method: Method, case: Case, why: str) -> Verdict:
                    tightness=g.tightness, symbol=g.measure.symbol)
 
 
+def across(g: Guarantee, jobs: Sequence[Job]) -> None:
+    """A scaling law is judged on all its cases together: every job gets the joint judgement."""
+    ready = [job for job in jobs if job.judgement is not None]
+    if ready:
+        joint = judge_scaling(g, [float(np.max(job.quantities[g.over])) for job in ready],
+                              [job.judgement for job in ready if job.judgement is not None])
+        for job in ready:
+            job.judgement = joint
+
+
 def see_control(g: Guarantee, method: Method, control: Control, cases: Sequence[Case], budget: Budget) -> ControlSeen:
     """Run a sabotage until it is caught; a violation counts only when it was seen in finite numbers."""
     tried: list[Verdict] = []
     own = cases_of(g, method, budget, family=control.on) if control.on is not None else list(cases)
-    for case in own:
+    for group in [own] if g.mode == "scaling" else [[case] for case in own]:
+        case = group[0]
         try:
             if control.expect == "refused":
                 sabotaged = control.problem(case.problem) if control.problem is not None else case.problem
                 sabotaged.require(*g.assumes, who=method.name)
                 method.require(sabotaged)
-            jobs = jobs_of(g, method, case, budget, {}, control)
+            jobs = [job for c in group for job in jobs_of(g, method, c, budget, {}, control)]
             execute(jobs, budget)
             if any(job.refused for job in jobs):
                 raise AssumptionError(next(job.refused for job in jobs if job.refused))
         except OptlabError as error:
             return ControlSeen(control.why, control.expect == "refused", "refused", f"{case}: {error}")
+        if g.mode == "scaling":
+            across(g, jobs)
         caught = [job for job in jobs if job.judgement and job.judgement.verdict == "violated" and job.judgement.finite]
         if caught:
             verdict = _as_verdict(g, method, case, caught[0])

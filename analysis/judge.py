@@ -125,14 +125,7 @@ def judge_replicates(g: Guarantee, k: np.ndarray, reading: Reading, bound: np.nd
     if not rows.any():
         return Judgement("vacuous", float("nan"), -1, mean, curve_b, k, "nothing was compared")
     if g.mode == "high probability":
-        exceed = (values[rows] > (b[rows, None] if b.ndim == 1 else b[rows]) + floors[rows, None]).sum(axis=1)
-        q = statistics.judge_quantile(exceed, values.shape[1], g.failure, failure)
-        quantile = np.quantile(values, 1 - g.failure, axis=1)
-        with np.errstate(all="ignore"):
-            ratio = quantile[rows] / curve_b[rows]
-        place = int(np.nanargmax(ratio))
-        return Judgement(q.verdict, float(ratio[place]), int(ks[place]), quantile, curve_b, k, q.note,
-                         q.verdict == "violated", int(rows.sum()))
+        return _judge_quantile(g, k, rows, values, b[:, None] if b.ndim == 1 else b, reading.floors.reshape(len(k), -1), failure)
     sample, target = values[rows].T, (b[rows] if b.ndim == 1 else b[rows].T)
     if g.at.minimum:  # min over s < k of the means: judged at the k where the mean is least
         least = np.array([int(np.argmin(mean[:max(1, i)])) for i in np.flatnonzero(rows)])
@@ -142,6 +135,26 @@ def judge_replicates(g: Guarantee, k: np.ndarray, reading: Reading, bound: np.nd
     finite = m.verdict == "violated" and bool(np.isfinite(m.mean[m.index])) if m.index >= 0 else False
     at = int(ks[m.index]) if m.index >= 0 else -1
     return Judgement(m.verdict, m.ratio, at, mean, curve_b, k, m.note, finite, int(rows.sum()))
+
+
+def _judge_quantile(g: Guarantee, k: np.ndarray, rows: np.ndarray, values: np.ndarray, bound: np.ndarray,
+                    floors: np.ndarray, failure: float) -> Judgement:
+    """High probability: how many replicates (K, S) break the bound. NaN breaks it, but shows no control."""
+    upper = g.relation == "<="
+    floors = np.where(np.isfinite(floors), floors, 0.0)
+    wrong = ~(values <= bound + floors if upper else values >= bound - floors)
+    worst_value = np.where(np.isnan(values), np.inf if upper else -np.inf, values)
+    quantile = np.quantile(worst_value, 1 - g.failure if upper else g.failure, axis=1, method="nearest")
+    curve_b = bound.mean(axis=1)
+    if np.isnan(bound[rows]).any():
+        return Judgement("undefined", float("nan"), -1, quantile, curve_b, k, "the bound is NaN")
+    q = statistics.judge_quantile(wrong[rows].sum(axis=1), values.shape[1], g.failure, failure)
+    seen = statistics.judge_quantile((wrong & np.isfinite(values))[rows].sum(axis=1), values.shape[1], g.failure, failure)
+    with np.errstate(all="ignore"):
+        ratio = (quantile / curve_b if upper else curve_b / quantile)[rows]
+    place = int(np.argmax(np.where(np.isnan(ratio), -np.inf, ratio)))
+    return Judgement(q.verdict, float(ratio[place]), int(k[rows][place]), quantile, curve_b, k, q.note,
+                     seen.verdict == "violated", int(rows.sum()))
 
 
 def judge_order(g: Guarantee, k: np.ndarray, reading: Reading, bound: np.ndarray) -> Judgement:
@@ -163,10 +176,41 @@ def judge_order(g: Guarantee, k: np.ndarray, reading: Reading, bound: np.ndarray
                      int(k[-1]), mean, claim * scale, k, o.note, finite, int(rows.sum()))
 
 
+def judge_scaling(g: Guarantee, sizes: list[float], runs: list[Judgement], tolerance: float = 0.1) -> Judgement:
+    """A law over a grid of cases: the exponent of measured / bound (at the end of each run) in ``g.over`` must not be
+    above zero ("==": be zero). The tolerance is what a finite grid leaves of lower-order terms, as for orders."""
+    order = np.argsort(sizes)
+    x = np.asarray(sizes, dtype=float)[order]
+    measured = np.array([runs[i].measured[-1] for i in order])
+    claim = np.array([runs[i].bound[-1] for i in order])
+    with np.errstate(all="ignore"):
+        y = measured / claim
+
+    def result(verdict: str, ratio: float, note: str) -> Judgement:
+        scale = float(np.nanmax(np.where(np.isfinite(y), y, 0.0)))
+        return Judgement(verdict, ratio, int(x[-1]), measured, claim * scale, x, note,
+                         verdict == "violated" and bool(np.isfinite(y).all()), len(x))
+
+    if np.isnan(claim).any():
+        return result("undefined", float("nan"), "the bound is NaN")
+    if not (np.isfinite(y).all() and (y > 0).all()):
+        return result("violated", float("inf"), "a measured value is NaN, infinite or zero")
+    law = statistics.scaling(x, y)
+    value, lo, hi = float(law.exponent[0]), float(law.lo[0]), float(law.hi[0])
+    two_sided = g.relation == "=="
+    wrong = lo > tolerance or (two_sided and hi < -tolerance)
+    right = hi <= tolerance and (not two_sided or lo >= -tolerance)
+    note = f"exponent of measured / bound in {g.over}: {value:.3f} in [{lo:.3f}, {hi:.3f}] over {len(x)} cases"
+    return result("violated" if wrong else "holds" if right else "inconclusive", float(np.exp(value)), note)
+
+
 def judge(g: Guarantee, quantities: Quantities, k: np.ndarray, reading: Reading, *, failure: float, sampled: bool,
           steps: int | None = None) -> Judgement:
     """The rule for this guarantee's mode; ``sampled`` when the reading holds replicates of a random run."""
     bound = bound_values(g, quantities, k, reading)
+    if g.mode == "scaling":  # one run of many: judged when all are there
+        flat = reading.values.reshape(len(k), -1).mean(axis=1)
+        return Judgement("inconclusive", float("nan"), int(k[-1]), flat, bound.reshape(len(k), -1).mean(axis=1), k)
     if g.mode == "order":
         return judge_order(g, k, reading, bound)
     if sampled and g.mode in ("expectation", "high probability"):

@@ -40,7 +40,7 @@ def entry_state(e: dict[str, Any], current: bool) -> str:
         return "control not seen"
     if e["tightness"] == "tight" and (e["tightest"] or 0) < 0.99:
         return "not seen tight"
-    return "refuted" if e["refutes"] else "order-checked" if e["mode"] == "order" else "verified"
+    return "refuted" if e["refutes"] else "order-checked" if e["mode"] in ("order", "scaling") else "verified"
 
 
 def item_state(row: int, item: int, entries: Sequence[dict[str, Any]], current: dict[int, bool]) -> str:

@@ -37,7 +37,7 @@ def _scales(ax: Any, k: np.ndarray, logarithmic: bool) -> None:
         ax.yaxis.set_major_formatter(_decade)
         ax.yaxis.set_minor_locator(NullLocator())
     if len(k) and k[-1] > 300:
-        ax.set_xscale("log" if k[0] >= 1 else "symlog", **({} if k[0] >= 1 else {"linthresh": 10}))
+        ax.set_xscale("log" if k[0] >= 1 else "symlog", **({} if k[0] >= 1 else {"linthresh": 1}))
         ax.xaxis.set_major_formatter(_decade)
         ax.xaxis.set_minor_locator(NullLocator())
     else:

@@ -46,6 +46,8 @@ class Answer:
         return (f"{self.method}: f(x) = {self.value:.12g} after {self.steps} steps, {self.seconds:.3g} s; "
                 f"f(x) - f* <= {self.gap:.3g} by {self.certificate}; tol {self.tol:g} {verb} ({self.stop.value})")
 
+    __repr__ = __str__  # what a notebook shows
+
 
 def certificate(problem: Any) -> tuple[str, Callable[[Any], float]]:
     """A computable upper bound on f(x) - f*, its name first; AssumptionError when the problem offers none."""

@@ -112,8 +112,7 @@ class Verdict:
                 f"tightest ratio {self.ratio:.3g}{where}{tail}")
 
     def _repr_html_(self) -> str:
-        colour = {"holds": "#1a7f37", "violated": "#cf222e"}.get(self.verdict, "#9a6700")
-        return f'<p><b style="color:{colour}">{self.verdict}</b> {html.escape(str(self).partition(": ")[2])}</p>'
+        return f'<p><b style="color:{_colour(self)}">{self.verdict}</b> {html.escape(str(self).partition(": ")[2])}</p>'
 
 
 class Verdicts(Sequence[Verdict]):
@@ -147,4 +146,24 @@ class Verdicts(Sequence[Verdict]):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return "".join(v._repr_html_() for v in self)
+        """A table; the columns of worst case and control only where they were looked at."""
+        head = ["verdict", "method", "problem", "theorem", "source", "measured / bound", "at k"]
+        worst, controls = any(v.worst_case for v in self), any(v.controls for v in self)
+        head += ["worst case / bound"] * worst + ["control"] * controls
+        rows = []
+        for v in self:
+            ratios = [w.ratio for w in v.worst_case if np.isfinite(w.ratio)]
+            cells = [f"{v.ratio:.3g}" if np.isfinite(v.ratio) else "", str(v.at) if v.at >= 0 else ""]
+            cells += [f"{max(ratios):.4f}" if ratios else ""] * worst
+            cells += [("seen" if all(c.seen for c in v.controls) else "NOT SEEN") if v.controls else ""] * controls
+            notes = "; ".join(n for n in (v.evidence, v.note) if n)
+            theorem = html.escape(v.guarantee) + (f"<br><small>{html.escape(notes)}</small>" if notes else "")
+            words = [f'<b style="color:{_colour(v)}">{v.verdict}</b>', *map(html.escape, (v.method, v.problem)), theorem,
+                     html.escape(v.source), *cells]
+            rows.append("".join(f'<td style="text-align:left">{w}</td>' for w in words))
+        titles = "".join(f'<th style="text-align:left">{h}</th>' for h in head)
+        return f"<table><tr>{titles}</tr>{''.join(f'<tr>{r}</tr>' for r in rows)}</table>"
+
+
+def _colour(verdict: Verdict) -> str:
+    return {"holds": "#1a7f37", "violated": "#cf222e"}.get(verdict.verdict, "#9a6700")

@@ -34,6 +34,10 @@ def verify(method: Any = None, problem: Any = None, *, x0: Any = None, steps: in
     full: more steps, horizons, cases and replicates. ``controls``, ``worst_case``: run the negative controls and the
         exact worst cases too (default: when no problem is given). ``failure``: error rate of a statistical verdict.
     """
+    if not isinstance(failure, (int, float)) or not 0 < failure < 1:
+        raise ProblemError(f"failure must be a probability in (0, 1), got {failure!r}")
+    if problem is not None and not hasattr(problem, "require"):
+        raise ProblemError(f"problem must be a Problem of optlab.problems (or a subclass), got {problem!r}")
     budget = replace(FULL if full else QUICK, failure=failure)
     if steps is not None:
         budget = replace(budget, steps=_positive(steps, "steps"))
@@ -168,7 +172,7 @@ def examine_method(m: Method, guarantees: Sequence[Guarantee], budget: Budget, *
             from .worst_case import check_guarantee
 
             verdict = check_guarantee(verdict, g, m, full=full)
-        if verdict.verdict == "holds" and g.relation != "==" and g.mode != "order" and verdict.tightest < VACUOUS:
+        if verdict.verdict == "holds" and g.relation != "==" and g.mode not in ("order", "scaling") and verdict.tightest < VACUOUS:
             verdict = replace(verdict, verdict="vacuous",
                               note=f"nothing came nearer than {verdict.tightest:.1e} of the bound")
         if controls:

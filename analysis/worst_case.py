@@ -61,6 +61,8 @@ class WorstCase:
         against = f"; the theorem says {self.bound:.6g} (ratio {self.ratio:.4f})" if np.isfinite(self.bound) else ""
         return f"{self.method}, {self.steps} steps, {self.measure}: {kind} {self.value:.8g} (dual {self.dual:.8g}){against}"
 
+    __repr__ = __str__  # what a notebook shows
+
 
 def worst_case(method: Any, assumptions: Sequence[Assumption] | Assumption, steps: int, *, measure: Measure | None = None,
                at: Fold | None = None, R: float = 1.0, D0: float = 1.0, guarantee: Guarantee | None = None,

@@ -134,6 +134,7 @@ class Guarantee:
     stride: int = 1
     steps: int | None = None
     horizons: tuple[int, ...] = (10, 100)
+    over: str = ""  # "scaling": the quantity that the law is in; `on` gives the grid of cases
     failure: float = 0.0  # "high probability": the probability with which the bound may fail
     symbolic: bool | None = None  # None: as the method and the measure
     at_constants: Mapping[str, float] = field(default_factory=dict)  # for worst_case, where 1 (and mu = 0.1) do not fit
@@ -183,8 +184,8 @@ class Guarantee:
         """One line: measure, fold, relation, bound."""
         what = str(self.measure) + ("" if self.at is last else f" [{self.at}]")
         mean = "E " if self.mode == "expectation" else ""
-        return f"{mean}{what} {self.relation} {'O(' if self.mode == 'order' else ''}{self.formula}" + (
-            ")" if self.mode == "order" else "")
+        return f"{mean}{what} {self.relation} {'O(' if self.mode in ('order', 'scaling') else ''}{self.formula}" + (
+            ")" if self.mode in ("order", "scaling") else "")
 
     @property
     def id(self) -> str:
@@ -202,5 +203,7 @@ def check(guarantee: Guarantee) -> None:
     """Reject a guarantee that cannot be judged, with one sentence."""
     if guarantee.mode == "high probability" and not 0 < guarantee.failure < 1:
         raise ProblemError(f"{guarantee.source}: a high-probability guarantee states failure in (0, 1)")
+    if guarantee.mode == "scaling" and not (guarantee.over and guarantee.on):
+        raise ProblemError(f"{guarantee.source}: a scaling law names the quantity it is in (over) and its grid of cases (on)")
     if not guarantee.controls:
         raise ProblemError(f"{guarantee.source}: a guarantee needs a control that must be seen to fail")

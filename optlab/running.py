@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -122,7 +122,7 @@ def recorded_indices(steps: int, every: int | None = None, limit: int = 1000) ->
     return np.concatenate([[0], grid])
 
 
-def iterate(method: Method, problem: Any, x0: Any, params: Mapping[str, Any], rng: Any = None) -> Iterator[Any]:
+def iterate(method: Method, problem: Any, x0: Any, params: Mapping[str, Any], rng: Any = None) -> Generator[Any, None, Any]:
     """The iterates of a method (of a one-stroke rule: its record). The generator's return value ends it."""
     extra = {"rng": rng} if method.random else {}
     produced = method(problem, x0, **params, **extra)
@@ -230,7 +230,7 @@ def _any_finite(x: Any) -> bool:
 
 
 def _stack(rows: list[tuple[Any, Any, dict[str, Any]]]) -> Reading:
-    values, floors = ([row[j] for row in rows] for j in (0, 1))
+    values, floors = [row[0] for row in rows], [row[1] for row in rows]
     using = {n: np.stack(np.broadcast_arrays(*(row[2][n] for row in rows))) for n in (rows[0][2] if rows else {})}
     return Reading(np.stack(np.broadcast_arrays(*values)), np.stack(np.broadcast_arrays(*floors)), using)
 
@@ -318,8 +318,9 @@ def run(method: Any, problem: Any, x0: Any = None, steps: int = 100, *, seeds: A
         raise ProblemError(f"{m.name} draws nothing at random: seeds means nothing to it")
     seed_array = np.arange(seeds) if isinstance(seeds, (int, np.integer)) else np.asarray(0 if seeds is None else seeds)
     x = as_start(problem, x0, seed_array.shape)
-    chosen = [r for r in (default_measures(problem) if record is None else record)]
-    by_name = {q.name: q for q in default_measures(problem)}
+    supported = [] if m.one_stroke else default_measures(problem)  # a record is not a point: its measures are named
+    chosen = [*(supported if record is None else record)]
+    by_name = {q.name: q for q in supported}
     readers = []
     for item in chosen:
         if item == "iterates":

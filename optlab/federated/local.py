@@ -75,6 +75,15 @@ def _noisy(rng):
                  x0=2 * np.ones((4, 3)))]
 
 
+def _crowds(rng):
+    """The same task shared by 2 to 32 agents, every agent at the solution with noise of its own."""
+    cases = []
+    for n in (2, 4, 8, 16, 32):
+        federation = Federation(heterogeneous_quadratics(n, 3, mu=0.2, common=True, spread=0.0, seed=4), sigma=0.3)
+        cases.append(Case(federation, federation.x_star + np.zeros((n, 3)), steps=40))
+    return cases
+
+
 as_prescribed = dict(recipe=lambda step, local: dict(step=step, local=local), assumes=(QuadraticAgents,), symbolic=False)
 one_step = Measure(
     "||y - (x - step grad f(x))||^2",
@@ -115,4 +124,8 @@ local_sgd.proves(
               mode="expectation", relation="==", on=_noisy, vary=dict(local=(1, 4, 24)), assumes=(QuadraticAgents,),
               recipe=lambda local, L: dict(step=0.3 / L, local=local), symbolic=False,
               control=Control("twice the noise", problem=lambda p: Federation(p.parts, sigma=2 * p.sigma))),
+    Guarantee(sq_server_distance, lambda n: 1 / n, cite(0, 0, "linear speedup in the agents (Stich 2019)"), mode="scaling",
+              over="n", on=_crowds, assumes=(QuadraticAgents,), recipe=lambda L: dict(step=0.3 / L, local=4), symbolic=False,
+              control=Control("noise that grows with the crowd",
+                              problem=lambda p: Federation(p.parts, sigma=p.sigma * np.sqrt(p.n)))),
 )

@@ -40,9 +40,9 @@ def centered_clipping(problem, x, v=None, *, radius):
 
 
 @method(needs=("stochastic_grad",), family="robust", restartable=True)
-def worker_momentum(problem, x, m=None, *, beta, rng):
-    """m+ = beta m + (1 - beta) g at a fixed point x."""
-    m = 0 * x if m is None else m
+def worker_momentum(problem, m, x=None, *, beta, rng):
+    """m+ = beta m + (1 - beta) g at a fixed point x, from m = 0 (called with x alone)."""
+    m, x = (0 * m, m) if x is None else (m, x)
     while True:
         yield Momentum(m, x)
         m = beta * m + (1 - beta) * problem.stochastic_grad(x, rng)
