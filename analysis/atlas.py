@@ -115,7 +115,7 @@ def write_atlas(verdicts: Verdicts, folder: Path | str) -> Path:
 
     Every file appears whole or not at all, and the index last.
     """
-    from .progress import bar
+    from optlab.progress import bar
 
     folder = Path(folder)
     grouped: dict[str, list[Verdict]] = {}

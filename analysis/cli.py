@@ -99,7 +99,7 @@ def problem_from(args: argparse.Namespace) -> Any:
     if loss == "lasso":
         if args.l2 is not None:
             raise ProblemError("--l2 does not belong to --loss lasso (it has --l1)")
-        return problems.Lasso.from_data(dataset, lam=args.l1)
+        return problems.Lasso.from_data(dataset, *(() if args.l1 is None else (args.l1,)))
     kind = {"logistic": problems.LogisticRegression, "squared": problems.LeastSquares, "huber": problems.HuberRegression}[loss]
     return kind.from_data(dataset, l2=l2)
 
@@ -114,6 +114,12 @@ def cmd_verify(args: argparse.Namespace) -> int:
         raise OptlabError("--loss, --l2 and --l1 describe a problem on --data FILE, which is missing")
     if args.record and args.data is not None:
         raise OptlabError("--record speaks of the project's own cases: leave --data out")
+    if args.json and args.json.is_dir():
+        raise OptlabError(f"cannot write {args.json}: it is a folder")
+    if args.html and args.html.exists() and not args.html.is_dir():
+        raise OptlabError(f"cannot write {args.html}: it is no folder")
+    writable(args.json)
+    writable(args.html)
     methods = [m for m in select(args.names) if m.guarantees]
     problem = problem_from(args) if args.data is not None else None
     verdicts = campaign(methods, FULL if args.full else QUICK, problem=problem, controls=problem is None,
@@ -154,15 +160,35 @@ def write_json(path: Path | str, value: Any) -> None:
         raise OptlabError(f"cannot write {path}: {error.strerror}") from None
 
 
-def cmd_worst_case(args: argparse.Namespace) -> int:
+def one_method(command: str, name: str) -> Any:
+    """The method of this name (not a family or paper of several)."""
     from optlab.problems.errors import ProblemError
 
     from .registry import select
+
+    methods = select([name])
+    if len(methods) > 1:
+        raise ProblemError(f"{command} wants one method, {name!r} names {len(methods)}")
+    return methods[0]
+
+
+def writable(path: Path | None) -> None:
+    """Refuse, before any work, a file or folder that could not be written at its end."""
+    if path is None or str(path) == "-":
+        return
+    place = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
+    if not os.access(place, os.W_OK) or (place != path.absolute() and not place.is_dir()):
+        raise OptlabError(f"cannot write {path}: {place} is not {'writable' if place.is_dir() else 'a writable folder'}")
+
+
+def cmd_worst_case(args: argparse.Namespace) -> int:
+    from optlab.problems.errors import ProblemError
+
     from .worst_case import class_of, readable, worst_case
 
-    (method, *rest) = select([args.method])
-    if rest:
-        raise ProblemError(f"worst-case wants one method, {args.method!r} names {1 + len(rest)}")
+    method = one_method("worst-case", args.method)
+    if args.steps < 1:
+        raise ProblemError(f"--steps must be at least 1, got {args.steps}")
     given = {n: getattr(args, n) for n in ("L", "mu", "G", "D") if getattr(args, n) is not None}
     rows = []
     for g in method.guarantees:
@@ -198,10 +224,9 @@ def cmd_plan(args: argparse.Namespace) -> int:
 
 
 def cmd_solve(args: argparse.Namespace) -> int:
-    from .registry import select
     from .solve import solve
 
-    method = select([args.method])[0] if args.method else None
+    method = one_method("solve", args.method) if args.method else None
     answer = solve(problem_from(args), method, tol=args.tol)
     print(answer)
     if args.json:

@@ -20,7 +20,7 @@ from optlab.rng import Stream
 from optlab.running import as_start, drive
 
 MOST = 10**15  # beyond this many steps a theorem promises nothing anyone will wait for
-PATIENCE = 0.25  # seconds for one inversion: bounds that sum over k cannot be followed to 10^15
+PATIENCE = 0.5  # seconds to invert one theorem: bounds that sum over k cannot be followed to 10^15
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,12 @@ class Plan(Sequence[PlanRow]):
         return f"<table>{head}{body}</table>"
 
 
-def plan(problem: Any, eps: float = 1e-6, *, x0: Any = None, methods: Sequence[Method] | None = None) -> Plan:
+def plan(problem: Any, eps: float = 1e-6, *, x0: Any = None, methods: Sequence[Method] | None = None,
+         random: bool = True) -> Plan:
     """Every applicable guarantee on f(x) - f* (or on ||x - x*||^2 of an L-smooth f) inverted at ``eps``; cheapest first.
 
     A parameter that the theorem leaves free (``vary``) is chosen to ask for the fewest steps. Of a method's theorems
-    the one that asks for the fewest steps is kept. Costs are measured here, on this problem. Bounds that depend on the
+    the one that asks for the fewest steps is kept; ``random=False`` leaves methods out whose theorems speak of expectations. Costs are measured here, on this problem. Bounds that depend on the
     run cannot be inverted and are left out. Raises ProblemError when no theorem applies.
     """
     if not (isinstance(eps, (int, float)) and eps > 0 and math.isfinite(eps)):
@@ -109,6 +110,8 @@ def plan(problem: Any, eps: float = 1e-6, *, x0: Any = None, methods: Sequence[M
     start = as_start(problem, x0)
     rows = []
     for m in methods:
+        if m.random and not random:
+            continue
         found = [r for g in m.guarantees for r in [_invert(g, m, problem, start, eps)] if r is not None]
         if found:
             params, steps, g = min(found, key=lambda r: r[1])
@@ -129,8 +132,9 @@ def _invert(g: Guarantee, m: Method, problem: Any, x0: Any, eps: float) -> tuple
         problem.require(*g.assumes)
         m.require(problem)
         best = None
+        deadline = time.perf_counter() + PATIENCE
         for varied in _free(g):
-            k = _first_below(lambda n, varied=varied: _bound_at(g, problem, x0, n, varied), eps, g.first)
+            k = _first_below(lambda n, varied=varied: _bound_at(g, problem, x0, n, varied), eps, g.first, deadline)
             if k is not None and (best is None or k < best[1]):
                 recipe = Quantities(problem, x0, {**varied, "horizon": k}).call(g.recipe)
                 best = ({n: v for n, v in {**varied, **recipe}.items() if n in m.parameters}, k, g)
@@ -144,9 +148,9 @@ def _free(g: Guarantee) -> list[dict[str, Any]]:
     choices: list[dict[str, Any]] = [{}]
     for name, values in g.vary.items():
         stated = list(values)
-        numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in stated)
+        numbers = all(isinstance(v, (int, float)) for v in stated) and any(isinstance(v, float) for v in stated)
         if len(g.vary) == 1 and numbers and max(stated) > 0 and len(stated) > 1:
-            stated = [max(stated) * 10 ** (-j / 8) for j in range(65)]
+            stated = [max(stated) * 10 ** (-j / 4) for j in range(33)]
         choices = [{**c, name: v} for c in choices for v in stated]
     return choices
 
@@ -158,13 +162,12 @@ def _bound_at(g: Guarantee, problem: Any, x0: Any, k: int, varied: Mapping[str, 
         return float(np.max(quantities.with_(**recipe).call(g.bound, k=float(k))))
 
 
-def _first_below(bound: Callable[[int], float], eps: float, first: int) -> int | None:
+def _first_below(bound: Callable[[int], float], eps: float, first: int, deadline: float) -> int | None:
     """Smallest k >= first with bound(k) <= eps, for bounds that decrease from some k on."""
     high = max(1, first)
-    clock = time.perf_counter()
     while not bound(high) <= eps:
         high *= 2
-        if high > MOST or time.perf_counter() - clock > PATIENCE:
+        if high > MOST or time.perf_counter() > deadline:
             return None
     low = max(high // 2, first - 1)
     while high - low > 1:
@@ -178,7 +181,14 @@ def _cost(m: Method, problem: Any, x0: Any, params: Mapping[str, Any], steps: in
     least = math.inf
     for _ in range(rounds):
         rng = Stream(0) if m.random else None
+        taken = 0
         clock = time.perf_counter()
-        drive(m, problem, x0, steps, params=params, rng=rng, readers=[], record=np.array([0]))
-        least = min(least, time.perf_counter() - clock)
-    return least / steps
+
+        def enough(state: Any, k: int) -> bool:
+            nonlocal taken
+            taken = k
+            return k > 0 and time.perf_counter() - clock > PATIENCE  # a step may be an epoch
+
+        drive(m, problem, x0, steps, params=params, rng=rng, readers=[], record=np.array([0]), until=enough)
+        least = min(least, (time.perf_counter() - clock) / max(1, taken))
+    return least

@@ -25,7 +25,7 @@ DATA = Path(__file__).parent / "data"
 RECORD = DATA / "record.json"
 ENGINE = tuple(f"optlab.analysis.{m}" for m in
                ("campaign", "expectation", "judge", "statistics", "verify", "worst_case", "sdp"))
-SHOWN_ONLY = {f"optlab.analysis.{m}" for m in ("papers", "progress", "record", "registry", "verdict")}  # decide nothing
+SHOWN_ONLY = {"optlab.progress", *(f"optlab.analysis.{m}" for m in ("papers", "record", "registry", "verdict"))}  # decide nothing
 
 
 @cache
@@ -117,7 +117,11 @@ def write_whole(path: Path, text: str) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     with os.fdopen(handle, "w", encoding="utf-8") as f:
         f.write(text)
-    os.replace(name, path)
+    try:
+        os.replace(name, path)
+    except OSError:
+        os.unlink(name)
+        raise
     os.chmod(path, 0o644)
 
 

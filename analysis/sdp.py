@@ -15,20 +15,20 @@ Sources: Taylor, Hendrickx, Glineur, Math. Program. 161 (2017); Goujaud et al., 
 
 from __future__ import annotations
 
-import contextlib
-import enum
 import math
 import time
 import weakref
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from PEPit import PEP, BlockPartition, Constraint, Expression, Function, Point
 
-__all__ = ["Certificate", "Multiplier", "Status", "reduce_dimension", "solve_pep", "symbolic_guard"]
+from .certificate import Certificate, Multiplier, Status
+
+__all__ = ["Certificate", "Multiplier", "Status", "solve_pep"]
 
 SMALL_ORDER = 40  # Clarabel factors a dense block of n(n+1)/2 rows: beyond this SCS is faster and smaller
 AGREEMENT = 1e-6  # relative agreement of primal and dual (and of the proof with itself) that earns SOLVED
@@ -43,88 +43,6 @@ INTERPOLATION_CLASSES = frozenset({
     "StronglyMonotoneOperator", "CocoerciveOperator", "LipschitzOperator", "NonexpansiveOperator",
     "LinearOperator", "SymmetricLinearOperator", "SkewSymmetricLinearOperator",
 })
-
-
-class Status(enum.Enum):
-    """How a solve ended. Only SOLVED and INACCURATE carry a number."""
-
-    SOLVED = "solved"  # primal and dual agree and both are feasible, to `AGREEMENT`
-    INACCURATE = "inaccurate"  # only to `USABLE`
-    UNBOUNDED = "unbounded"  # the worst case is infinite: a condition is missing, or the method diverges
-    INFEASIBLE = "infeasible"  # no instance meets the declared conditions
-    FAILED = "failed"  # the solver gave nothing that can be checked
-
-    @property
-    def has_value(self) -> bool:
-        """Whether a certificate with this status holds an instance and a proof."""
-        return self in (Status.SOLVED, Status.INACCURATE)
-
-
-class Multiplier(NamedTuple):
-    """One line of the proof: the constraint's name, its multiplier (a matrix for an LMI) and its kind."""
-
-    label: str
-    value: float | np.ndarray
-    kind: str  # "inequality", "equality" or "lmi"
-
-
-@dataclass(frozen=True, eq=False)
-class Certificate:
-    """The worst case of a PEP, its instance (`gram`, `function_values`, `points`), its proof (`multipliers`).
-
-    `value` is the metric that the instance attains (a lower bound), `dual_value` the bound that the
-    multipliers prove, `gap` their relative difference. `primal_error` (largest violation of a constraint,
-    relative to the data) and `dual_error` (what the imperfections of the proof may add to `dual_value`,
-    relative to it) say how far each is from being rigorous; `slack_min_eig` is the smallest eigenvalue of S,
-    rebuilt from the multipliers. `exact` needs status SOLVED, all constraints satisfied, classes with known
-    interpolation conditions, and no value shared by two of them; it cannot see a relaxation made inside a
-    primitive step (exact line search).
-    """
-
-    value: float
-    dual_value: float
-    gap: float
-    status: Status
-    exact: bool
-    solver: str
-    slack_min_eig: float
-    primal_error: float
-    dual_error: float
-    constraints_used: int
-    constraints_total: int
-    seconds_assembly: float
-    seconds_solver: float
-    gram: np.ndarray = field(repr=False)  # (n, n)
-    function_values: np.ndarray = field(repr=False)  # (m,), one per leaf Expression
-    points: np.ndarray = field(repr=False)  # (n, rank): row i holds the coordinates of leaf Point i
-    multipliers: list[Multiplier] = field(repr=False)
-    leaf_points: dict[Point, int] = field(repr=False)
-    leaf_expressions: dict[Expression, int] = field(repr=False)
-
-    @property
-    def rank(self) -> int:
-        """The dimension in which the worst instance lives."""
-        return self.points.shape[1]
-
-    def evaluate(self, symbol: Point | Expression) -> np.ndarray | float:
-        """The value of a Point (shape (rank,)) or Expression (number) of this PEP on the worst instance.
-
-        Raises `ValueError` when nothing was solved, or when the symbol belongs to another PEP.
-        """
-        if not self.status.has_value:
-            raise ValueError(f"evaluate: this certificate is {self.status.value}, it holds no instance")
-        terms = symbol.decomposition_dict.items()
-        try:
-            if isinstance(symbol, Point):
-                return sum((w * self.points[self.leaf_points[p]] for p, w in terms), np.zeros(self.rank))
-            return math.fsum(w * self._term(key) for key, w in terms)
-        except KeyError:
-            raise ValueError("evaluate: this symbol was not part of the PEP when it was solved") from None
-
-    def _term(self, key: Any) -> float:
-        if isinstance(key, tuple):
-            return float(self.gram[self.leaf_points[key[0]], self.leaf_points[key[1]]])
-        return float(self.function_values[self.leaf_expressions[key]]) if isinstance(key, Expression) else 1.0
 
 
 # From PEPit's objects to one sparse program ------------------------------------------------------------
@@ -509,57 +427,3 @@ def _factor(gram: np.ndarray, relative: float) -> np.ndarray:
     eigenvalues, basis = np.linalg.eigh(gram)
     kept = eigenvalues > max(relative * np.max(eigenvalues, initial=0.0), 0.0)
     return (basis[:, kept] * np.sqrt(eigenvalues[kept]))[:, ::-1]
-
-
-def reduce_dimension(pep: PEP, certificate: Certificate, *, slack: float = 1e-6, rank_tol: float = 1e-4,
-                     solver: str | None = None, tol: float = 1e-9) -> Certificate:
-    """A worst instance of low dimension: the same certificate and proof with new `gram`, values and `points`.
-
-    Heuristic: among the instances whose metric is at least (1 - slack) times the worst case, take the one of
-    least trace (Fazel, Hindi, Boyd, 2003), then drop the eigenvalues of its Gram matrix below `rank_tol`
-    times the largest. `value` becomes the metric of that instance before the drop; `primal_error` still
-    speaks of the first one. Returns the certificate unchanged if the second program fails.
-    """
-    if not certificate.status.has_value:
-        raise ValueError(f"reduce_dimension: certificate is {certificate.status.value}, it holds no instance")
-    _prepare(pep)
-    program = _assemble(pep)
-    if Point.list_of_leaf_points != list(certificate.leaf_points):
-        raise ValueError("reduce_dimension: the certificate is another PEP's, or this one's before it grew")
-    floor = certificate.value - slack * abs(certificate.value)
-    second = replace(program.with_row(program.q, -floor, "worst case kept"), q=program.trace())
-    small = max(n for _, n in program.lmis) <= SMALL_ORDER
-    status, z, _ = _call(second, _solver_name(solver or ("CLARABEL" if small else "SCS")), tol)
-    excess = (second.A @ z - second.b)[second.equalities : len(second.rows)]
-    if status is not Status.SOLVED or np.max(excess) > slack * program.scale:
-        return certificate
-    size = z.size - Expression.counter
-    points = _factor(_smat(z[:size], Point.counter), rank_tol)
-    return replace(certificate, value=-float(program.q @ z), gram=points @ points.T, points=points,
-                   function_values=z[size:])
-
-
-@contextlib.contextmanager
-def symbolic_guard() -> Iterator[None]:
-    """While the body runs, a PEPit Constraint or Expression used as a truth value raises `TypeError`.
-
-    PEPit's comparisons build Constraint objects, which Python takes for true: `if f(x) <= f(y)` always takes
-    the first branch and `min(f(x), f(y))` answers at random, silently. The guard acts on the whole process
-    (as PEPit's own registers do) and is undone on leaving, exceptions included; guards may be nested.
-    """
-
-    def refuse(symbol: object) -> bool:
-        raise TypeError("a comparison of symbolic values has no truth value: "
-                        "this method branches on values and cannot be read on Points")
-
-    before = {cls: cls.__dict__.get("__bool__") for cls in (Constraint, Expression)}
-    for cls in before:
-        cls.__bool__ = refuse
-    try:
-        yield
-    finally:
-        for cls, previous in before.items():
-            if previous is None:
-                del cls.__bool__
-            else:
-                cls.__bool__ = previous

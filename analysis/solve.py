@@ -110,7 +110,7 @@ def _choose(problem: Any, method: Any, tol: float, x0: Any, params: Mapping[str,
             return m, {**row.params, **params}, min(max(row.steps, 1), 10**6)
         except OptlabError:
             return m, prescribed(m, problem, x0, params, 100_000), 100_000
-    for row in plan(problem, tol, x0=x0):
-        if not row.random and row.body is not None:
+    for row in plan(problem, tol, x0=x0, random=False):
+        if row.body is not None:
             return row.body, {**row.params, **params}, min(row.steps, 10**6)
     raise ProblemError(f"no deterministic method has a theorem for {problem}; name one with method=")

@@ -146,23 +146,29 @@ class Verdicts(Sequence[Verdict]):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """A table; the columns of worst case and control only where they were looked at."""
-        head = ["verdict", "method", "problem", "theorem", "source", "measured / bound", "at k"]
-        worst, controls = any(v.worst_case for v in self), any(v.controls for v in self)
-        head += ["worst case / bound"] * worst + ["control"] * controls
-        rows = []
-        for v in self:
-            ratios = [w.ratio for w in v.worst_case if np.isfinite(w.ratio)]
-            cells = [f"{v.ratio:.3g}" if np.isfinite(v.ratio) else "", str(v.at) if v.at >= 0 else ""]
-            cells += [f"{max(ratios):.4f}" if ratios else ""] * worst
-            cells += [("seen" if all(c.seen for c in v.controls) else "NOT SEEN") if v.controls else ""] * controls
-            notes = "; ".join(n for n in (v.evidence, v.note) if n)
-            theorem = html.escape(v.guarantee) + (f"<br><small>{html.escape(notes)}</small>" if notes else "")
-            words = [f'<b style="color:{_colour(v)}">{v.verdict}</b>', *map(html.escape, (v.method, v.problem)), theorem,
-                     html.escape(v.source), *cells]
-            rows.append("".join(f'<td style="text-align:left">{w}</td>' for w in words))
-        titles = "".join(f'<th style="text-align:left">{h}</th>' for h in head)
-        return f"<table><tr>{titles}</tr>{''.join(f'<tr>{r}</tr>' for r in rows)}</table>"
+        """A table. What all rows share (method, problem) stands above it; empty columns are left out."""
+
+        def ratio(x: float, form: str) -> str:
+            return "" if np.isnan(x) else format(x, form)
+
+        columns: dict[str, list[str]] = {
+            "verdict": [f'<b style="color:{_colour(v)}">{v.verdict}</b>' for v in self],
+            "method": [html.escape(v.method) for v in self],
+            "problem": [html.escape(v.problem) for v in self],
+            "theorem": [html.escape(v.guarantee) for v in self],
+            "source": [html.escape(v.source) for v in self],
+            "measured / bound": [ratio(v.ratio, ".3g") for v in self],
+            "at k": [str(v.at) if v.at >= 0 else "" for v in self],
+            "worst case / bound": [ratio(max((w.ratio for w in v.worst_case), default=np.nan), ".4f") for v in self],
+            "control": [("seen" if all(c.seen for c in v.controls) else "NOT SEEN") if v.controls else "" for v in self],
+            "note": [html.escape("; ".join(n for n in (v.evidence, v.note) if n)) for v in self],
+        }
+        shared = {n: columns.pop(n)[0] for n in ("method", "problem") if len(self) > 1 and len(set(columns[n])) == 1}
+        columns = {n: cells for n, cells in columns.items() if any(cells)}
+        head = "".join(f'<th style="text-align:left">{n}</th>' for n in columns)
+        rows = ("".join(f'<td style="text-align:left">{c}</td>' for c in row) for row in zip(*columns.values(), strict=True))
+        above = f"<p>{' on '.join(shared.values())}</p>" if shared else ""
+        return f"{above}<table><tr>{head}</tr>{''.join(f'<tr>{r}</tr>' for r in rows)}</table>"
 
 
 def _colour(verdict: Verdict) -> str:

@@ -74,7 +74,7 @@ def campaign(methods: Sequence[Method], budget: Budget, *, workers: int = 1, pro
     ``workers`` processes share the methods out (optlab's own methods only: a worker finds them by name).
     ``on_verdict`` sees each verdict as it is reached.
     """
-    from .progress import bar
+    from optlab.progress import bar
 
     found: dict[str, list[Verdict]] = {}
     interrupted = False

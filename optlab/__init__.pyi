@@ -1,6 +1,7 @@
 # The public names; `optlab/__init__.py` loads each from here on first use. One line a method.
 from .analysis.certify import certify as certify
 from .analysis.plan import plan as plan
+from .analysis.plots import plot_trace as plot_trace
 from .analysis.solve import solve as solve
 from .analysis.verify import verify as verify
 from .analysis.worst_case import worst_case as worst_case

@@ -17,7 +17,8 @@ def _dual(name: str, numeric: Any, doc: str) -> Any:
             import sympy
 
             return getattr(sympy, name)(*args)
-        return numeric(*args)
+        value = numeric(*args)
+        return float(value) if np.ndim(value) == 0 else value  # plain floats multiply points of every kind
 
     function.__name__, function.__doc__ = name, doc
     return function

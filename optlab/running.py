@@ -101,9 +101,9 @@ class Trace:
         return longer
 
     def plot(self, name: str | None = None, ax: Any = None) -> Any:
-        from optlab.analysis.plots import plot_trace
+        import optlab  # the umbrella knows the analysis; this module does not
 
-        return plot_trace(self, name, ax)
+        return optlab.plot_trace(self, name, ax)
 
     def __repr__(self) -> str:
         ends = ", ".join(f"{n} = {np.mean(r.values[-1]):.3g}" for n, r in self.readings.items())
@@ -333,7 +333,7 @@ def run(method: Any, problem: Any, x0: Any = None, steps: int = 100, *, seeds: A
     full = prescribed(m, problem, x, params, steps)
     bar = None
     if progress:
-        from optlab.analysis.progress import ticker
+        from .progress import ticker
 
         bar = ticker(f"{m.name} on {problem}", steps)
     trace = drive(m, problem, x, int(steps), params=full, rng=Stream(seed_array) if m.random else None, readers=readers,

@@ -19,6 +19,7 @@ from .assumptions import ConvexPair as ConvexPair
 from .assumptions import FixedPoint as FixedPoint
 from .assumptions import GeometricChain as GeometricChain
 from .assumptions import GossipMatrix as GossipMatrix
+from .assumptions import Heterogeneity as Heterogeneity
 from .assumptions import Interpolation as Interpolation
 from .assumptions import LipschitzTerms as LipschitzTerms
 from .assumptions import PL as PL
@@ -39,6 +40,7 @@ from .assumptions import LipschitzOperator as LipschitzOperator
 from .assumptions import LipschitzThirdDerivative as LipschitzThirdDerivative
 from .assumptions import LowerBounded as LowerBounded
 from .assumptions import LowerGrowth as LowerGrowth
+from .assumptions import MixingMatrix as MixingMatrix
 from .assumptions import Monotone as Monotone
 from .assumptions import Nonexpansive as Nonexpansive
 from .assumptions import OnTheLine as OnTheLine

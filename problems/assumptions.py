@@ -6,8 +6,8 @@ A guarantee names assumption *classes* (``assumes=(Convex, Smooth)``); a problem
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import ClassVar
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
@@ -345,3 +345,25 @@ class GossipMatrix(Assumption):
     """``mix`` is symmetric, doubly stochastic, and contracts disagreement by rho < 1."""
 
     rho: float
+
+
+@dataclass(frozen=True, eq=False)
+class MixingMatrix(GossipMatrix):
+    """``mix`` multiplies by this symmetric doubly stochastic matrix (agents, agents); rho follows from it."""
+
+    rho: float = field(init=False)
+    W: Any
+
+    def __post_init__(self) -> None:
+        from .graphs import as_gossip
+
+        gossip = as_gossip(self.W)
+        object.__setattr__(self, "W", gossip.matrices[0])
+        object.__setattr__(self, "rho", gossip.rho)
+
+
+@dataclass(frozen=True)
+class Heterogeneity(Assumption):
+    """The agents' gradients at x_star, which sum to zero, have mean square zeta_star^2."""
+
+    zeta_star: float

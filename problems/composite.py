@@ -222,9 +222,13 @@ class Lasso(Composite):
 
     @classmethod
     def from_data(cls, data: str | Dataset, *penalty: float) -> Lasso:
-        """From a file or a bundled name, columns and target standardized; then ``lam`` (or ``l1, l2``)."""
+        """From a file or a bundled name, columns and target standardized; then ``lam`` (or ``l1, l2``). Without them a
+        tenth of the l1 weight at which the solution becomes zero (and of the elastic net half of that as l2)."""
         dataset = data if isinstance(data, Dataset) else load_data(data)
         scaled = dataset.standardized()
+        if not penalty:
+            largest = float(np.abs(scaled.X.T @ LeastSquares._targets(scaled)).max()) / len(scaled.y)
+            penalty = (largest / 10,) if cls is Lasso else (largest / 10, largest / 20)
         return cls(scaled.X, LeastSquares._targets(scaled), *penalty, name=f"{cls.__name__}({dataset.name})")
 
     cost_of = TermPasses.cost_of

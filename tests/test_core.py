@@ -5,13 +5,15 @@ import itertools
 import subprocess
 import sys
 
+import array_api_strict as strict_arrays
 import numpy as np
 import pytest
 
 import optlab
-from optlab import Stream, average, best, gradient_descent, pairs, run, weighted
+from optlab import Stream, average, best, gradient_descent, nesterov, pairs, run, suboptimality, weighted
 from optlab.ledger import Counting
-from optlab.problems import LeastSquares, LogisticRegression, ProblemError, Quadratic
+from optlab.measures import point
+from optlab.problems import HuberRegression, LeastSquares, LogisticRegression, ProblemError, Quadratic
 from optlab.quantities import MissingQuantity, Quantities
 from optlab.rng import Branches, NotEnumerable
 from optlab.running import StopReason, recorded_indices
@@ -203,3 +205,19 @@ def test_import_is_light():
     code = f"import sys, optlab; print([m for m in {heavy!r} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert out == "[]"
+
+
+# --- one body, any arrays ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("problem", [LeastSquares, LogisticRegression, HuberRegression])
+@pytest.mark.parametrize("method", [gradient_descent, nesterov])
+def test_bodies_read_on_any_array_namespace(problem, method):
+    """array-api-strict has nothing of NumPy's own: what runs on it runs on CuPy arrays too."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((20, 4)), np.sign(rng.standard_normal(20))
+    strict = problem(strict_arrays.asarray(X), strict_arrays.asarray(y))
+    start = strict_arrays.zeros(4, dtype=strict_arrays.float64)
+    ours = point(next(itertools.islice(method(strict, start, step=0.1), 5, None)))
+    theirs = point(next(itertools.islice(method(problem(X, y), np.zeros(4), step=0.1), 5, None)))
+    assert type(ours).__module__.startswith("array_api_strict")
+    np.testing.assert_allclose(np.asarray(ours), theirs, rtol=1e-13)
+    assert float(suboptimality(strict, ours)) == pytest.approx(float(suboptimality(problem(X, y), theirs)), rel=1e-12)

@@ -11,7 +11,9 @@ import pytest
 pytest.importorskip("PEPit")
 
 from optlab.analysis import sdp
-from optlab.analysis.sdp import Status, reduce_dimension, solve_pep, symbolic_guard
+from optlab.analysis.instance import reduce_dimension
+from optlab.analysis.sdp import Status, solve_pep
+from optlab.analysis.symbolic import symbolic_guard
 from PEPit import PEP, Expression, Point, null_point
 from PEPit.functions import (
     BlockSmoothConvexFunctionExpensive,
