@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.current
 
-.PHONY: verify test full lint clean
+.PHONY: verify test full clean
 
 verify: $(STAMP)
 	$(BIN)/optlab verify --data breast_cancer --html report

@@ -15,13 +15,13 @@ from typing import Any
 import jinja2
 import numpy as np
 from markupsafe import Markup
-from optlab.problems.errors import OptlabError
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from optlab.guarantee import Cite, Guarantee
 from optlab.methods import Method
+from optlab.problems.errors import OptlabError
 
 from . import typeset
 from .papers import catalogue

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -226,7 +225,7 @@ def _functions(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
             mu = problem.mu if problem.meets(A.StronglyConvex) or problem.meets(A.StronglyConvexPart) else 0.0
             lower = mu / 2 * distance
             name = "strong convexity" if mu else "convexity"
-            if whole and problem.L > mu:  # the interpolation inequality of the smooth strongly convex class
+            if whole and mu < problem.L:  # the interpolation inequality of the smooth strongly convex class
                 lower = lower + problem.sq(h - g - mu * (y - x)) / (2 * (problem.L - mu))
                 name += " and smoothness"
             excess = float(np.max((lower - rest - rounding) / (1 + np.abs(rest))))

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
-from optlab.problems.assumptions import Convex, Smooth, StronglyConvex
-from optlab.problems.base import Problem
 from PEPit import PEP, Expression, Point
 from PEPit.functions import SmoothConvexFunction, SmoothStronglyConvexFunction
+
+from optlab.problems.assumptions import Convex, Smooth, StronglyConvex
+from optlab.problems.base import Problem
 
 from .certificate import Certificate, Status
 from .sdp import SMALL_ORDER, _assemble, _call, _factor, _prepare, _smat, _solver_name

@@ -190,5 +190,8 @@ def _cost(m: Method, problem: Any, x0: Any, params: Mapping[str, Any], steps: in
             return k > 0 and time.perf_counter() - clock > PATIENCE  # a step may be an epoch
 
         drive(m, problem, x0, steps, params=params, rng=rng, readers=[], record=np.array([0]), until=enough)
-        least = min(least, (time.perf_counter() - clock) / max(1, taken))
+        spent = time.perf_counter() - clock
+        least = min(least, spent / max(1, taken))
+        if spent > 4 * PATIENCE:
+            break
     return least

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from optlab.problems import assumptions as A
-from optlab.problems.errors import OptlabError
 from PEPit import PEP, Constraint, Expression, Point
 from PEPit import functions as F
 from PEPit import operators as O
 from PEPit.primitive_steps import linear_optimization_step, proximal_step
+
+from optlab.problems import assumptions as A
+from optlab.problems.errors import OptlabError
 
 MOST_CALLS = 1000  # oracle calls between two iterates; a body that asks more does not end
 
@@ -27,7 +28,7 @@ class SymbolicError(OptlabError):
 
 def _refuse(what: str) -> Callable[..., Any]:
     def refuse(*args: Any, **kwargs: Any) -> Any:
-        raise SymbolicError(f"{what} cannot be read on symbolic points (only affine combinations and oracle calls can)")
+        raise SymbolicError(f"it takes {what}, where only affine combinations, inner products and oracle calls can be read")
 
     return refuse
 
@@ -98,7 +99,7 @@ class SymbolicProblem:
     def sq(self, x: Any) -> Any:
         return self.inner(x, x)
 
-    norm = staticmethod(_refuse("a norm (use its square)"))
+    norm = staticmethod(_refuse("a norm (not its square)"))
 
     @staticmethod
     def column(s: Any) -> Any:
@@ -133,7 +134,11 @@ def symbolic_guard() -> Iterator[None]:
     def copied(symbol: object, memo: object = None) -> object:
         raise TypeError("symbolic points cannot be copied")
 
-    changes: dict[type, dict[str, Any]] = {Constraint: dict(__bool__=truth), Expression: dict(__bool__=truth),
+    def strict(symbol: object, other: object) -> bool:
+        return truth(symbol)
+
+    changes: dict[type, dict[str, Any]] = {Constraint: dict(__bool__=truth),
+                                           Expression: dict(__bool__=truth, __lt__=strict, __gt__=strict),
                                            Point: dict(__bool__=truth, __eq__=equal, __ne__=equal)}
     for cls in (Expression, Point):
         changes[cls] |= dict(__copy__=copied, __deepcopy__=copied)
@@ -349,7 +354,7 @@ KINDS: list[tuple[Callable[[SymbolicProblem], bool], Callable[[SymbolicProblem],
      (A.MixingMatrix, A.SmoothAgents, A.ConvexTerms, A.Heterogeneity)),
     (lambda s: s.has(A.ConvexPair), _pair, (A.ConvexPair, A.SmoothPart, A.StronglyConvexPart)),
     (lambda s: s.meets(A.Nonexpansive), _map, (A.Nonexpansive, A.AttainedDisplacement)),
-    (lambda s: (s.meets(A.Monotone) or "operator" in s.needs) and not s.has(A.Compact), _operator,
+    (lambda s: any(s.meets(a) for a in (A.Monotone, A.Coherent, A.LipschitzOperator)) and not s.has(A.Compact), _operator,
      (A.Monotone, A.LipschitzOperator, A.Coherent, A.ZeroOfOperator)),
     (_is_function, _function, (A.Convex, A.Smooth, A.PL, A.Lipschitz, A.LowerBounded, A.QuadraticForm)),
     (lambda s: s.meets(A.SmoothPart), _composite,

@@ -194,7 +194,7 @@ class Reading:
             raise SymbolicError(f"the measure {read} cannot be read on symbolic points")
         fold = self.at or (g.at if g else last)
         pep = PEP()
-        s = SymbolicProblem(pep, self.stated, m.needs)
+        s = SymbolicProblem(pep, self.stated, (*self.method.needs, *m.needs))
         given, chosen = self._parameters(s, m)
         quantities = Quantities(s, None, given)
         with symbolic_guard():
@@ -281,8 +281,8 @@ class Reading:
 
 
 def _plain(value: Any) -> Any:
-    """Scalars as plain floats: PEPit multiplies points by nothing else."""
-    return float(value) if isinstance(value, (int, float, np.number)) and not isinstance(value, bool) else value
+    """Scalars as plain numbers: PEPit multiplies points by nothing else."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _culprit(m: Method, error: Exception) -> str:
@@ -357,10 +357,10 @@ def control_worst_case(g: Guarantee, m: Method, control: Control, steps: Sequenc
     """The sabotaged method's worst cases over the theorem's class, up to the first one that is above the theorem's bound.
 
     Only for controls that change parameters or method: a changed problem or start is not a changed class. An empty list
-    says that this control is not of that kind, or that its mutant cannot be read.
+    says that this control is not of that kind.
     """
-    if control.problem is not None or control.start is not None or control.on is not None and control.recipe is None \
-            or (control.recipe is None and control.method is None) or not readable(g, m):
+    mutant = control.recipe is not None or control.method is not None
+    if not mutant or control.problem is not None or control.start is not None or not readable(g, m):
         return []
     out: list[WorstCase] = []
     for k in steps:

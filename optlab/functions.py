@@ -45,5 +45,12 @@ def harmonic(k: Any, order: float = 1) -> Any:
         from scipy.special import digamma
 
         return digamma(k.astype(float) + 1) + np.euler_gamma
-    sums = np.concatenate([[0.0], np.cumsum(np.arange(1.0, k.max() + 1) ** -order)])
-    return sums[k.astype(int)]
+    # the first terms one by one, the rest by Euler-Maclaurin (its next term is below 1e-15 from 40 on)
+    first, s = 40, float(order)
+    sums = np.concatenate([[0.0], np.cumsum(np.arange(1.0, first + 1) ** -s)])
+    j = np.maximum(k.astype(float), first)
+
+    def tail(x: Any) -> Any:
+        return (x ** (1 - s) / (1 - s) + x**-s / 2 - s / 12 * x ** (-s - 1) + s * (s + 1) * (s + 2) / 720 * x ** (-s - 3))
+
+    return sums[np.minimum(k, first).astype(int)] + tail(j) - tail(float(first))

@@ -119,7 +119,7 @@ class Guarantee:
     bound: Callable[..., Any]
     source: Cite
     assumes: tuple[type[Assumption], ...] = ()
-    recipe: Callable[..., Mapping[str, Any]] = lambda: {}
+    recipe: Callable[..., Mapping[str, Any]] = dict
     control: Control | tuple[Control, ...] = ()
     at: Fold = last
     relation: Literal["<=", ">=", "=="] = "<="

@@ -23,7 +23,7 @@ class Assumption:
     @classmethod
     def follows_from(cls, other: Assumption) -> bool:
         """Whether ``other`` promises this assumption (same class, a subclass, or a listed implication)."""
-        return isinstance(other, cls) or isinstance(other, cls.implied_by)
+        return isinstance(other, (cls, *cls.implied_by))
 
 
 # --- functions ---------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -28,6 +28,10 @@ class Problem:
     f_star: float | None = None
     x_star_error: float = 0.0
     name: str = ""
+
+    if TYPE_CHECKING:  # constants and oracles are attributes that assumptions and sub-classes bring
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def declare(self, *assumptions: Assumption) -> None:
         """Add assumptions; their constants become attributes of the problem."""

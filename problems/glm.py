@@ -47,23 +47,21 @@ class GLM(Problem):
         self.point_shape = (d,)
         self.name = name
         rows = np.linalg.norm(to_numpy(self.X), axis=1)
-        gram = to_numpy(self.X.T @ self.X) / self.n
-        self._eigenvalues = np.linalg.eigvalsh(gram)
+        self._eigenvalues = gram_eigenvalues(to_numpy(self.X)) / self.n
         self.L_i = self.curvature * rows**2 + self.l2
-        self.coordinate_L = self.curvature * gram.diagonal() + self.l2
+        self.coordinate_L = self.curvature * (to_numpy(self.X) ** 2).mean(axis=0) + self.l2
         self.declare(
             Smooth(float(self.curvature * self._eigenvalues[-1] + self.l2)),
             SmoothTerms(float(self.L_i.max())),
             StronglyConvexTerms(self.l2) if self.l2 > 0 else ConvexTerms(),
             LowerBounded(),
-            LipschitzHessian(self.third * self._moment(rows)),
-            LipschitzThirdDerivative(self.fourth * self._moment(rows**2)),
+            LipschitzHessian(self.third and self.third * self._moment(rows)),
+            LipschitzThirdDerivative(self.fourth and self.fourth * self._moment(rows**2)),
         )
 
     def _moment(self, weights: np.ndarray) -> float:
         """Top eigenvalue of mean w_i a_i a_i': with w = ||a||, ||a||^2 it bounds sup_u mean |a'u|^3, |a'u|^4 from above."""
-        X = to_numpy(self.X)
-        return float(np.linalg.eigvalsh((X * weights[:, None]).T @ X / self.n)[-1])
+        return float(gram_eigenvalues(to_numpy(self.X) * np.sqrt(weights)[:, None])[-1] / self.n)
 
     @classmethod
     def from_data(cls, data: str | Any, l2: float | None = None, **options: Any) -> GLM:
@@ -98,9 +96,12 @@ class GLM(Problem):
         return self.slope(x @ self.X.T, self.y) @ self.X / self.n + self.l2 * x
 
     def hess(self, x: Array) -> Array:
-        weights = self.bend(x @ self.X.T, self.y)
-        d = self.point_shape[0]
-        return (self.X.T * weights[..., None, :]) @ self.X / self.n + self.l2 * like(np.eye(d), self.X)
+        weights, ridge = self.bend(x @ self.X.T, self.y), self.l2 * like(np.eye(self.point_shape[0]), self.X)
+        if self.meets(ConvexTerms):  # B'B costs half of A'B
+            xp = array_namespace(weights)
+            root = xp.sqrt(weights)[..., None] * self.X
+            return xp.matrix_transpose(root) @ root / self.n + ridge
+        return (self.X.T * weights[..., None, :]) @ self.X / self.n + ridge
 
     def hvp(self, x: Array, v: Array) -> Array:
         return (self.bend(x @ self.X.T, self.y) * (v @ self.X.T)) @ self.X / self.n + self.l2 * v
@@ -268,8 +269,15 @@ class HuberRegression(GLM):
         return xp.where(xp.abs(t - y) <= self.delta, 0 * t + 1, 0 * t)
 
 
+def gram_eigenvalues(B: np.ndarray) -> np.ndarray:
+    """Eigenvalues of B'B in ascending order, from the smaller of B'B and BB' (the others are zero)."""
+    n, d = B.shape
+    small = np.linalg.eigvalsh(B.T @ B if d <= n else B @ B.T)
+    return np.concatenate([np.zeros(d - len(small)), small])
+
+
 def _sigmoid(t: Array) -> Array:
     """1/(1 + exp(-t)) without overflow."""
     xp = array_namespace(t)
     e = xp.exp(-xp.abs(t))
-    return xp.where(t >= 0, 1 / (1 + e), e / (1 + e))
+    return xp.where(t >= 0, 1.0, e) / (1 + e)

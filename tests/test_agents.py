@@ -7,15 +7,15 @@ import itertools
 import networkx as nx
 import numpy as np
 import pytest
+
+from optlab import TopK, dgd, dsgd, gossip, gradient_descent, gradient_tracking, local_gd, local_sgd, proxskip, run
+from optlab import problems as P
+from optlab.ledger import Counting
 from optlab.problems.agents import DGDLimit, Federation, LocalRound, Network, heterogeneous_quadratics
 from optlab.problems.errors import AssumptionError, ProblemError
 from optlab.problems.glm import HuberRegression, LeastSquares, LogisticRegression
 from optlab.problems.graphs import Gossip, erdos_renyi, laplacian, laplacian_gossip, metropolis, path, ring, star
 from optlab.problems.quadratic import Quadratic
-
-from optlab import TopK, dgd, dsgd, gossip, gradient_descent, gradient_tracking, local_gd, local_sgd, proxskip, run
-from optlab import problems as P
-from optlab.ledger import Counting
 from optlab.rng import Stream
 
 rng = np.random.default_rng(0)

@@ -9,18 +9,18 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
+import pytest
+
 import optlab.analysis.atlas as atlas
 import optlab.analysis.typeset as typeset
-import pytest
+from optlab import gradient_descent, verify
 from optlab.analysis.plots import COLOURS, comparable_worst_case, plot_verdict, svg
 from optlab.analysis.verdict import ControlSeen, Verdict, Verdicts, WorstCaseSeen
-from optlab.problems.assumptions import Convex, Smooth, SmoothTerms
-from optlab.problems.errors import OptlabError
-
-from optlab import gradient_descent, verify
 from optlab.functions import harmonic, sqrt
 from optlab.guarantee import Control, Guarantee, cite
 from optlab.measures import suboptimality
+from optlab.problems.assumptions import Convex, Smooth, SmoothTerms
+from optlab.problems.errors import OptlabError
 
 VOID = {"meta", "link", "br", "hr", "input", "img", "wbr", "col"}
 EVIL = "<script>alert('x')</script>"

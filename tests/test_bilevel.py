@@ -3,9 +3,6 @@
 import cvxpy
 import numpy as np
 import pytest
-from optlab.problems import NoisyBilevel, ProblemError, QuadraticBilevel, SingularBilevel
-from optlab.problems.bilevel import random_bilevel, targets_from_data
-from optlab.problems.games import BilinearGame
 from scipy.optimize import minimize
 
 from optlab import (
@@ -22,6 +19,9 @@ from optlab import (
 )
 from optlab.bilevel.hypergradient import schedules
 from optlab.bilevel.momentum import largest_root
+from optlab.problems import NoisyBilevel, ProblemError, QuadraticBilevel, SingularBilevel
+from optlab.problems.bilevel import random_bilevel, targets_from_data
+from optlab.problems.games import BilinearGame
 from optlab.rng import Stream
 
 problem = random_bilevel(5)

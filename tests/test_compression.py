@@ -6,8 +6,6 @@ import itertools
 
 import numpy as np
 import pytest
-from optlab.problems import Compressed, Federation, LogisticRegression, ProblemError, heterogeneous_quadratics, split
-from optlab.problems.quadratic import Quadratic
 from scipy.fft import dct, idct
 
 from optlab import (
@@ -28,6 +26,8 @@ from optlab import (
     run,
 )
 from optlab.compression.feedback import tight_rate, tight_step
+from optlab.problems import Compressed, Federation, LogisticRegression, ProblemError, heterogeneous_quadratics, split
+from optlab.problems.quadratic import Quadratic
 from optlab.rng import Branches, Stream
 
 rng = np.random.default_rng(0)

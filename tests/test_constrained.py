@@ -6,6 +6,18 @@ from itertools import islice, product
 
 import numpy as np
 import pytest
+
+from optlab import (
+    dual_averaging,
+    frank_wolfe,
+    mirror_descent,
+    projected_gradient,
+    projected_subgradient,
+    proximal_gradient,
+    run,
+    stochastic_subgradient,
+)
+from optlab.measures import point
 from optlab.problems import (
     Ball,
     Box,
@@ -24,18 +36,6 @@ from optlab.problems import (
     pool,
     sets,
 )
-
-from optlab import (
-    dual_averaging,
-    frank_wolfe,
-    mirror_descent,
-    projected_gradient,
-    projected_subgradient,
-    proximal_gradient,
-    run,
-    stochastic_subgradient,
-)
-from optlab.measures import point
 from optlab.rng import Stream
 from optlab.steps import open_loop
 

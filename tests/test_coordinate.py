@@ -6,8 +6,6 @@ import itertools
 
 import numpy as np
 import pytest
-from optlab.problems import Lasso, Quadratic, sums
-from optlab.problems.assumptions import StronglyConvexPart
 from sklearn.linear_model import Lasso as SklearnLasso
 
 from optlab import (
@@ -19,6 +17,8 @@ from optlab import (
 )
 from optlab.coordinate.descent import block_L, norm_mu, quadratics, small_lassos
 from optlab.gradient.descent import gradient_descent
+from optlab.problems import Lasso, Quadratic, sums
+from optlab.problems.assumptions import StronglyConvexPart
 from optlab.rng import Branches, Stream
 
 

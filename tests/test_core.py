@@ -11,6 +11,7 @@ import pytest
 
 import optlab
 from optlab import Stream, average, best, gradient_descent, nesterov, pairs, run, suboptimality, weighted
+from optlab.functions import harmonic
 from optlab.ledger import Counting
 from optlab.measures import point
 from optlab.problems import HuberRegression, LeastSquares, LogisticRegression, ProblemError, Quadratic
@@ -221,3 +222,10 @@ def test_bodies_read_on_any_array_namespace(problem, method):
     assert type(ours).__module__.startswith("array_api_strict")
     np.testing.assert_allclose(np.asarray(ours), theirs, rtol=1e-13)
     assert float(suboptimality(strict, ours)) == pytest.approx(float(suboptimality(problem(X, y), theirs)), rel=1e-12)
+
+
+@pytest.mark.parametrize("order", [0.5, 1, 1.5, 2])
+def test_harmonic_sums(order):
+    k = np.array([1, 5, 39, 40, 41, 100, 5000])
+    direct = [np.sum(np.arange(1.0, n + 1) ** -order) for n in k]
+    np.testing.assert_allclose(harmonic(k, order), direct, rtol=1e-13)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
+
 from optlab.problems.data import BUNDLED, Dataset, load_data
 from optlab.problems.errors import AssumptionError, DataError, OptlabError, ProblemError
 

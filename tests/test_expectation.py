@@ -7,20 +7,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+
 from optlab.analysis import expectation
 from optlab.analysis.campaign import Job
 from optlab.analysis.drift import check_drift
 from optlab.analysis.scenarios import Draws, Inexact
 from optlab.analysis.verdict import Verdict
 from optlab.analysis.verify import verify
-from optlab.problems.errors import AssumptionError
-from optlab.problems.glm import LeastSquares, LogisticRegression
-from optlab.problems.quadratic import Quadratic
-
 from optlab.fold import Fold, average, best, field, last, pairs, weighted
 from optlab.guarantee import Case, Control, Guarantee, cite, now, start
 from optlab.measures import Law, LawMeasure, Measure, point, sq_distance, suboptimality
 from optlab.methods import method
+from optlab.problems.errors import AssumptionError
+from optlab.problems.glm import LeastSquares, LogisticRegression
+from optlab.problems.quadratic import Quadratic
 from optlab.quantities import Quantities
 from optlab.rng import Branches, Stream
 from optlab.running import Reader, drive

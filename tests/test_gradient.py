@@ -5,6 +5,20 @@ from itertools import combinations, islice
 import cvxpy as cp
 import numpy as np
 import pytest
+from scipy.special import eval_chebyu
+
+from optlab import (
+    conjugate_gradient,
+    gradient_descent,
+    heavy_ball,
+    nesterov,
+    nesterov_momentum,
+    nesterov_strongly_convex,
+    schedule_free,
+    stochastic_schedule_free,
+)
+from optlab.gradient.heavy_ball import polyak_step
+from optlab.gradient.lower_bounds import newton, polyak_rate
 from optlab.problems import (
     AlongEigenvector,
     FirstCoordinate,
@@ -23,20 +37,6 @@ from optlab.problems.noise import Sampled
 from optlab.problems.nonconvex import sine_pl_constant
 from optlab.problems.nonsmooth import largest_combination, slow_valley
 from optlab.problems.pool import pool
-from scipy.special import eval_chebyu
-
-from optlab import (
-    conjugate_gradient,
-    gradient_descent,
-    heavy_ball,
-    nesterov,
-    nesterov_momentum,
-    nesterov_strongly_convex,
-    schedule_free,
-    stochastic_schedule_free,
-)
-from optlab.gradient.heavy_ball import polyak_step
-from optlab.gradient.lower_bounds import newton, polyak_rate
 from optlab.rng import Stream
 
 OWN = {p.name: p for p in pool() if type(p).__module__.split(".")[-1] in ("hard", "nonconvex", "nonsmooth")}

@@ -10,7 +10,6 @@ import sys
 import array_api_strict as strict
 import numpy as np
 import pytest
-from optlab.problems import ElasticNetRegression, Lasso, LeastSquares, LogisticRegression
 
 from optlab import coordinate_descent, proximal_coordinate_descent, run, saga, sgd
 from optlab.kernels import choose, compiled, cuda
@@ -24,6 +23,7 @@ from optlab.kernels.epochs import (
     sgd_reference,
     slope,
 )
+from optlab.problems import ElasticNetRegression, Lasso, LeastSquares, LogisticRegression
 
 N, D, S, K = 11, 4, 6, 40
 rng = np.random.default_rng(0)

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from optlab.problems import LogisticRegression, Quadratic
-from optlab.problems.errors import AssumptionError
 from scipy.optimize import minimize
 
 from optlab import cubic_newton, newton_damped, newton_universal, regularized_newton, run
 from optlab.measures import point
 from optlab.newton.damped import Transformed, damping, logistic
 from optlab.newton.regularized import cubic_step
+from optlab.problems import LogisticRegression, Quadratic
+from optlab.problems.errors import AssumptionError
 
 METHODS = {
     newton_damped: dict(q=3, M=2.0), newton_universal: dict(sigma0=0.1), cubic_newton: dict(M=1.0),

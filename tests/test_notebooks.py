@@ -86,4 +86,3 @@ def test_nothing_of_the_machine_is_stored():
     for path in NOTEBOOKS:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"/(home|root|tmp|work|Users)/", text), path.name
-        assert "iopub.status" not in text, "execution times are stored"

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from optlab.problems import prox as P
-from optlab.problems.errors import ProblemError
 from scipy.optimize import minimize_scalar
 from scipy.special import huber
+
+from optlab.problems import prox as P
+from optlab.problems.errors import ProblemError
 
 quick = settings(max_examples=60, deadline=None)
 entries = st.floats(-1e3, 1e3, allow_subnormal=False).map(lambda a: round(a, 6))

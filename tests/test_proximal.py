@@ -6,6 +6,10 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from scipy.optimize import approx_fprime, minimize
+
+from optlab import fista, gradient_descent, proximal_gradient, run, verify
+from optlab.measures import point
 from optlab.problems import (
     L1,
     AssumptionError,
@@ -30,10 +34,6 @@ from optlab.problems import (
     load_data,
     pool,
 )
-from scipy.optimize import approx_fprime, minimize
-
-from optlab import fista, gradient_descent, proximal_gradient, run, verify
-from optlab.measures import point
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((15, 6)), RNG.standard_normal(15)

@@ -6,7 +6,6 @@ import itertools
 
 import numpy as np
 import pytest
-from optlab.problems import ByzantineVectors, PureNoise, Received, attacked, attacks, messages
 from scipy.optimize import minimize
 
 from optlab import (
@@ -19,6 +18,7 @@ from optlab import (
     trimmed_mean,
     worker_momentum,
 )
+from optlab.problems import ByzantineVectors, PureNoise, Received, attacked, attacks, messages
 from optlab.rng import Stream
 
 rng = np.random.default_rng(0)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from optlab.problems import BayesianLogistic, GaussianClients, GaussianConsensus, GaussianTarget, ProblemError
 
 from optlab import admm_sampler, federated_langevin, langevin, ornstein_uhlenbeck, partial_langevin, run
+from optlab.problems import BayesianLogistic, GaussianClients, GaussianConsensus, GaussianTarget, ProblemError
 from optlab.rng import Stream
 from optlab.sampling.langevin import federated_laws, langevin_wasserstein
 

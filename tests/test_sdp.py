@@ -10,10 +10,6 @@ import pytest
 
 pytest.importorskip("PEPit")
 
-from optlab.analysis import sdp
-from optlab.analysis.instance import reduce_dimension
-from optlab.analysis.sdp import Status, solve_pep
-from optlab.analysis.symbolic import symbolic_guard
 from PEPit import PEP, Expression, Point, null_point
 from PEPit.functions import (
     BlockSmoothConvexFunctionExpensive,
@@ -26,6 +22,11 @@ from PEPit.functions import (
 )
 from PEPit.operators import LinearOperator, LipschitzOperator, MonotoneOperator, NonexpansiveOperator
 from PEPit.primitive_steps import linear_optimization_step, proximal_step
+
+from optlab.analysis import sdp
+from optlab.analysis.instance import reduce_dimension
+from optlab.analysis.sdp import Status, solve_pep
+from optlab.analysis.symbolic import symbolic_guard
 
 
 def start(*functions, radius: float = 1.0):

@@ -7,6 +7,7 @@ import itertools
 import cvxpy as cp
 import numpy as np
 import pytest
+
 from optlab.problems.assumptions import AveragedOperator, Nonexpansive
 from optlab.problems.errors import ProblemError
 from optlab.problems.operators import (
@@ -28,7 +29,6 @@ from optlab.problems.operators import (
 )
 from optlab.problems.pool import pool
 from optlab.problems.prox import project_ball, project_box
-
 from optlab.splitting.fixed_point import anderson, fixed_point_iteration, halpern, krasnoselskii_mann, vanishing
 from optlab.splitting.proximal_splitting import admm, douglas_rachford
 

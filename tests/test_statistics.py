@@ -8,8 +8,9 @@ import time
 
 import numpy as np
 import pytest
-from optlab.analysis import statistics as st
 from scipy import stats
+
+from optlab.analysis import statistics as st
 
 TEST_FAILURE = 1e-6
 

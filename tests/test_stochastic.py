@@ -6,16 +6,16 @@ import itertools
 
 import numpy as np
 import pytest
-from optlab.problems import sums
-from optlab.problems.assumptions import BoundedVariance, ConvexTerms, Interpolation, SmoothTerms, StronglyConvexTerms
-from optlab.problems.errors import OptlabError
-from optlab.problems.glm import LeastSquares
-from optlab.problems.noise import Noisy, Sampled
 from scipy.optimize import differential_evolution, minimize
 
 import optlab
 from optlab import run, verify
 from optlab.gradient.descent import gradient_descent
+from optlab.problems import sums
+from optlab.problems.assumptions import BoundedVariance, ConvexTerms, Interpolation, SmoothTerms, StronglyConvexTerms
+from optlab.problems.errors import OptlabError
+from optlab.problems.glm import LeastSquares
+from optlab.problems.noise import Noisy, Sampled
 from optlab.rng import Branches, Stream
 from optlab.stochastic.sgd import batch_L, batch_noise, sgd, sgd_momentum
 from optlab.stochastic.variance_reduction import every_grad, loopless_svrg, saga, svrg

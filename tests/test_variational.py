@@ -7,6 +7,7 @@ import itertools
 import cvxpy as cp
 import numpy as np
 import pytest
+
 from optlab.problems.assumptions import Cocoercive, LipschitzOperator, Monotone, StronglyMonotone
 from optlab.problems.errors import ProblemError
 from optlab.problems.games import (
@@ -26,7 +27,6 @@ from optlab.problems.games import (
     rotation_game,
 )
 from optlab.problems.pool import pool
-
 from optlab.rng import Stream
 from optlab.variational.anchored import anchored_optimistic, fast_extragradient, safe_anchored_optimistic
 from optlab.variational.single_call import (
@@ -197,11 +197,12 @@ def test_reflected_gradient_needs_the_term_of_its_first_step():
                                                (reflected_gradient, 0.4)], ids=["past", "optimistic", "reflected"])
 def test_ergodic_bound_over_all_games_and_sets(method, limit):
     """The sum of <V(p), half - p> over three steps, worst over all monotone V, convex sets and p: exact SDP."""
-    from optlab.analysis.sdp import solve_pep
     from PEPit import PEP
     from PEPit.functions import ConvexIndicatorFunction
     from PEPit.operators import LipschitzStronglyMonotoneOperatorCheap
     from PEPit.primitive_steps import proximal_step
+
+    from optlab.analysis.sdp import solve_pep
 
     pep = PEP()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from array_api_compat import array_namespace
 
 from .choose import body_for, replicated, rows
@@ -36,7 +37,16 @@ def coordinate_pass(X: Array, y: Array, l2: float, lam: float, x: Array, order: 
     body = body_for(x, "coordinate")
     if body is None:
         return coordinate_reference(X, y, l2, lam, x, order, steps)
-    residual = x @ X.T - y
+    residual = _product(X, x) - y
     (x, order, residual), restore = replicated(x, order, residual)
     body(X, l2, lam, x, residual, order, steps)
     return restore(x)
+
+
+def _product(X: Array, x: Array) -> Array:
+    """x X', reading only the columns that a sparse x uses."""
+    if isinstance(x, np.ndarray) and isinstance(X, np.ndarray):
+        used = np.flatnonzero(x.any(axis=tuple(range(x.ndim - 1))))
+        if 2 * len(used) < x.shape[-1]:
+            return x[..., used] @ X.T[used]
+    return x @ X.T
