@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -181,6 +182,11 @@ def writable(path: Path | None) -> None:
         raise OptlabError(f"cannot write {path}: {place} is not {'writable' if place.is_dir() else 'a writable folder'}")
 
 
+def finite(x: float) -> float | None:
+    """A number that JSON knows, or null."""
+    return float(x) if math.isfinite(x) else None
+
+
 def cmd_worst_case(args: argparse.Namespace) -> int:
     from optlab.problems.errors import ProblemError
 
@@ -208,7 +214,8 @@ def cmd_worst_case(args: argparse.Namespace) -> int:
     worst_case_table(rows)
     if args.json:
         write_json(args.json, [{"method": w.method, "guarantee": g.title, "source": str(g.source), "steps": w.steps,
-                                "value": w.value, "dual": w.dual, "exact": w.exact, "bound": w.bound} for g, w in rows])
+                                "status": w.status, "value": finite(w.value), "dual": finite(w.dual), "exact": w.exact,
+                                "bound": finite(w.bound)} for g, w in rows])
     return 1 if any(w.exact and w.value > w.bound * (1 + 1e-5) + 1e-6 for _, w in rows) else 0
 
 

@@ -11,7 +11,7 @@ Sources: Fazel, Hindi, Boyd 2003 (least trace); Taylor, Hendrickx, Glineur 2017,
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -24,9 +24,6 @@ from optlab.problems.base import Problem
 from .certificate import Certificate, Status
 from .sdp import SMALL_ORDER, _assemble, _call, _factor, _prepare, _smat, _solver_name
 from .symbolic import SymbolicError
-
-if TYPE_CHECKING:
-    from .symbolic import SymbolicProblem
 
 
 def reduce_dimension(pep: PEP, certificate: Certificate, *, slack: float = 1e-6, rank_tol: float = 1e-4,
@@ -104,7 +101,7 @@ class Interpolated(Problem):
         return self._everywhere(x) @ self._G + getattr(self, "mu", 0.0) * x
 
 
-def interpolated(s: SymbolicProblem, x0: Any, certificate: Certificate, name: str) -> tuple[Interpolated, np.ndarray]:
+def interpolated(s: Any, x0: Any, certificate: Certificate, name: str) -> tuple[Interpolated, np.ndarray]:
     """The worst instance of one smooth (strongly) convex function, and its start; SymbolicError for other classes."""
     f = s.__dict__.get("f")
     if type(f) not in (SmoothConvexFunction, SmoothStronglyConvexFunction) or s.value is not f:
@@ -114,4 +111,4 @@ def interpolated(s: SymbolicProblem, x0: Any, certificate: Certificate, name: st
     low = reduce_dimension(s.pep, certificate, slack=1e-7, rank_tol=1e-6)
     triplets = [(low.evaluate(x - s.x_star), low.evaluate(g), low.evaluate(v - s.f_star)) for x, g, v in f.list_of_points]
     points, gradients, values = (np.array(part) for part in zip(*triplets, strict=True))
-    return Interpolated(points, gradients, values, s.L, getattr(f, "mu", 0.0), name), low.evaluate(x0 - s.x_star)
+    return Interpolated(points, gradients, values, s.L, getattr(f, "mu", 0.0), name), np.asarray(low.evaluate(x0 - s.x_star))

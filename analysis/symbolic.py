@@ -156,15 +156,18 @@ def symbolic_guard() -> Iterator[None]:
                 setattr(cls, name, previous)
 
 
-# --- the kinds of problem, each declares its class on the PEP and hands out its oracles --------------------
-def _kind(s: SymbolicProblem) -> tuple[Callable[[SymbolicProblem], None], tuple[type[A.Assumption], ...]]:
+# --- the kinds of problem: each declares its class on the PEP and sets the oracles it has (hence Any) ---------
+Kind = Callable[[Any], None]
+
+
+def _kind(s: Any) -> tuple[Kind, tuple[type[A.Assumption], ...]]:
     for condition, kind, read in KINDS:
         if condition(s):
             return kind, read
     raise SymbolicError(f"no function or operator class is known for the assumptions {_stated(s)}")
 
 
-def _smooth_class(s: SymbolicProblem, L: float, mu: float, convex: bool) -> Any:
+def _smooth_class(s: Any, L: float, mu: float, convex: bool) -> Any:
     if s.has(A.QuadraticForm):
         return s.pep.declare_function(F.SmoothStronglyConvexQuadraticFunction, mu=mu, L=L)
     if mu > 0:
@@ -172,7 +175,7 @@ def _smooth_class(s: SymbolicProblem, L: float, mu: float, convex: bool) -> Any:
     return s.pep.declare_function(F.SmoothConvexFunction if convex else F.SmoothFunction, L=L)
 
 
-def _function(s: SymbolicProblem) -> None:
+def _function(s: Any) -> None:
     """One function: smooth, Lipschitz or merely convex; ``grad``, ``value`` and its own ``prox``."""
     if s.has(A.Smooth):
         if s.has(A.PL):
@@ -200,7 +203,7 @@ def _function(s: SymbolicProblem) -> None:
                             for x, g, value in list(f.list_of_points) if x is not s.x_star]
 
 
-def _composite(s: SymbolicProblem) -> None:
+def _composite(s: Any) -> None:
     """f + h: ``grad`` of the smooth part, ``prox`` (or project, lmo) of the convex part, ``value`` of the sum."""
     f = _smooth_class(s, s.L, s.mu if s.has(A.StronglyConvexPart) else 0.0, True)
     if s.has(A.Compact):
@@ -212,7 +215,7 @@ def _composite(s: SymbolicProblem) -> None:
     _sum_oracles(s, f, h)
 
 
-def _projected(s: SymbolicProblem) -> None:
+def _projected(s: Any) -> None:
     """A Lipschitz convex function over a convex set; where strongly convex too, G bounds the subgradients that are met."""
     if s.has(A.StronglyConvexPart):
         f = s.pep.declare_function(F.StronglyConvexFunction, mu=s.mu)
@@ -224,7 +227,7 @@ def _projected(s: SymbolicProblem) -> None:
     _sum_oracles(s, f, h)
 
 
-def _sum_oracles(s: SymbolicProblem, f: Any, h: Any) -> None:
+def _sum_oracles(s: Any, f: Any, h: Any) -> None:
     total = f + h
     s.f, s.h = f, h
     s.grad = f.gradient
@@ -244,7 +247,7 @@ def _sum_oracles(s: SymbolicProblem, f: Any, h: Any) -> None:
         s.start = feasible
 
 
-def _pair(s: SymbolicProblem) -> None:
+def _pair(s: Any) -> None:
     """f + g, each met through its prox; R is measured at the governing point z* = x* + step slope, which the start is near.
 
     A method with a penalty ``rho`` (ADMM) is governed by x* - slope / rho: its step is -1 / rho.
@@ -270,7 +273,7 @@ def _pair(s: SymbolicProblem) -> None:
     s.sq_radius = sq_radius
 
 
-def _operator(s: SymbolicProblem) -> None:
+def _operator(s: Any) -> None:
     """A monotone operator on the whole space, with ``operator`` and a zero ``x_star``."""
     mu = s.mu if s.has(A.StronglyMonotone) else 0.0
     if s.has(A.Coherent):  # Minty: monotone towards x_star only
@@ -297,7 +300,7 @@ def _operator(s: SymbolicProblem) -> None:
     s.x_star = V.stationary_point()
 
 
-def _map(s: SymbolicProblem) -> None:
+def _map(s: Any) -> None:
     """A nonexpansive (or averaged) map ``T`` with a fixed point, or with its infimal displacement ``v`` attained."""
     N = s.pep.declare_function(O.NonexpansiveOperator)
     share = s.theta if s.has(A.AveragedOperator) else 1.0
@@ -311,7 +314,7 @@ def _map(s: SymbolicProblem) -> None:
         s.v = 0 * s.x_star
 
 
-def _agents(s: SymbolicProblem) -> None:
+def _agents(s: Any) -> None:
     """One function an agent; points are object arrays (agents,), what a server holds (1,), gossip multiplies by W.
 
     All agents start from one point, at distance R of the server's ``x_star``.
@@ -343,13 +346,13 @@ def _agents(s: SymbolicProblem) -> None:
         s.interpolable = False  # x_star is stationary, not shown to be a minimizer
 
 
-def _is_function(s: SymbolicProblem) -> bool:
+def _is_function(s: Any) -> bool:
     other = {"project", "lmo"} & set(s.needs) or ("prox" in s.needs and "grad" in s.needs)
     return not other and any(s.meets(a) for a in (A.Convex, A.Smooth, A.PL))
 
 
 # condition, kind, and the assumptions that it reads: any other one makes the value an upper bound
-KINDS: list[tuple[Callable[[SymbolicProblem], bool], Callable[[SymbolicProblem], None], tuple[type[A.Assumption], ...]]] = [
+KINDS: list[tuple[Callable[[Any], bool], Kind, tuple[type[A.Assumption], ...]]] = [
     (lambda s: s.has(A.MixingMatrix) and s.has(A.SmoothAgents), _agents,
      (A.MixingMatrix, A.SmoothAgents, A.ConvexTerms, A.Heterogeneity)),
     (lambda s: s.has(A.ConvexPair), _pair, (A.ConvexPair, A.SmoothPart, A.StronglyConvexPart)),

@@ -119,6 +119,8 @@ def _shared_out(methods: Sequence[Method], budget: Budget, workers: int,
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BaseException:
+            for process in pool._processes.values():  # they ignore Ctrl-C, and their half verdicts are worth nothing
+                process.terminate()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 

@@ -45,8 +45,8 @@ def harmonic(k: Any, order: float = 1) -> Any:
         from scipy.special import digamma
 
         return digamma(k.astype(float) + 1) + np.euler_gamma
-    # the first terms one by one, the rest by Euler-Maclaurin (its next term is below 1e-15 from 40 on)
-    first, s = 40, float(order)
+    # the first terms one by one, the rest by Euler-Maclaurin (its next term is below 1e-15 from 100 on)
+    first, s = 100, float(order)
     sums = np.concatenate([[0.0], np.cumsum(np.arange(1.0, first + 1) ** -s)])
     j = np.maximum(k.astype(float), first)
 

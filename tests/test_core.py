@@ -226,6 +226,6 @@ def test_bodies_read_on_any_array_namespace(problem, method):
 
 @pytest.mark.parametrize("order", [0.5, 1, 1.5, 2])
 def test_harmonic_sums(order):
-    k = np.array([1, 5, 39, 40, 41, 100, 5000])
+    k = np.array([1, 5, 99, 100, 101, 5000])
     direct = [np.sum(np.arange(1.0, n + 1) ** -order) for n in k]
     np.testing.assert_allclose(harmonic(k, order), direct, rtol=1e-13)

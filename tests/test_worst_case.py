@@ -10,6 +10,10 @@ import pytest
 
 pytest.importorskip("PEPit")
 
+from PEPit import PEP
+from PEPit.functions import SmoothStronglyConvexFunction
+from PEPit.operators import LipschitzStronglyMonotoneOperatorCheap
+
 import optlab
 from optlab.analysis.registry import all_methods
 from optlab.analysis.symbolic import SymbolicError
@@ -51,9 +55,6 @@ from optlab.problems import (
 from optlab.problems.errors import AssumptionError, ProblemError
 from optlab.splitting.proximal_splitting import disagreement
 from optlab.steps import open_loop
-from PEPit import PEP
-from PEPit.functions import SmoothStronglyConvexFunction
-from PEPit.operators import LipschitzStronglyMonotoneOperatorCheap
 
 SMOOTH = (Smooth(L=1.0), Convex())
 COMPOSITE = (SmoothPart(L=1.0), Convex())
@@ -181,7 +182,7 @@ def test_other_methods_of_agents():
     # without a bound on it, disagreement is unbounded
     assert not math.isfinite(worst_case(optlab.dgd, AGENTS, 2, measure=sq_distance, step=0.3).value)
     with pytest.raises(ProblemError, match="symmetric"):
-        MixingMatrix([[0.5, 0.5], [0.4, 0.6]])
+        MixingMatrix(np.array([[0.5, 0.5], [0.4, 0.6]]))
     assert MixingMatrix(W).rho == pytest.approx(np.sort(np.abs(np.linalg.eigvalsh(W)))[-2])
 
 
