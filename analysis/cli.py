@@ -127,7 +127,8 @@ def cmd_verify(args: argparse.Namespace) -> int:
                         worst_case=True, full=args.full, progress=sys.stderr.isatty(), workers=args.jobs or os.cpu_count() or 1)
     if problem is not None:
         verdicts = show.applicable(verdicts, problem)
-    show.verdict_table(verdicts)
+    if str(args.json) != "-":
+        show.verdict_table(verdicts)
     if args.json:
         write_json(args.json, [v.as_dict() for v in verdicts])
     if args.html:
@@ -211,7 +212,8 @@ def cmd_worst_case(args: argparse.Namespace) -> int:
         raise ProblemError(f"none of {method.name}'s guarantees can be read on symbolic points")
     from .show import worst_case_table
 
-    worst_case_table(rows)
+    if str(args.json) != "-":
+        worst_case_table(rows)
     if args.json:
         write_json(args.json, [{"method": w.method, "guarantee": g.title, "source": str(g.source), "steps": w.steps,
                                 "status": w.status, "value": finite(w.value), "dual": finite(w.dual), "exact": w.exact,
@@ -224,7 +226,8 @@ def cmd_plan(args: argparse.Namespace) -> int:
     from .show import plan_table
 
     table = plan(problem_from(args), args.eps)
-    plan_table(table)
+    if str(args.json) != "-":
+        plan_table(table)
     if args.json:
         write_json(args.json, [row.as_dict() for row in table])
     return 0

@@ -65,7 +65,7 @@ def judge_values(g: Guarantee, k: np.ndarray, reading: Reading, bound: np.ndarra
 
     def result(verdict: str, ratio: float = float("nan"), at: int = -1, note: str = "", finite: bool = False,
                replicate: tuple[int, ...] = ()) -> Judgement:
-        here = (slice(None), *(replicate or (0,) * len(axes)))  # the curve of the replicate that decided
+        here: Any = (slice(None), *(replicate or (0,) * len(axes)))  # the curve of the replicate that decided
         limit = np.where(k >= g.first, bound[here], np.nan)
         return Judgement(verdict, ratio, at, values[here], limit, k, note, finite, int(v.size))
 

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,7 @@ def _invert(g: Guarantee, m: Method, problem: Any, x0: Any, eps: float) -> tuple
         best = None
         deadline = time.perf_counter() + PATIENCE
         for varied in _free(g):
-            k = _first_below(lambda n, varied=varied: _bound_at(g, problem, x0, n, varied), eps, g.first, deadline)
+            k = _first_below(partial(_bound_at, g, problem, x0, varied), eps, g.first, deadline)
             if k is not None and (best is None or k < best[1]):
                 recipe = Quantities(problem, x0, {**varied, "horizon": k}).call(g.recipe)
                 best = ({n: v for n, v in {**varied, **recipe}.items() if n in m.parameters}, k, g)
@@ -155,7 +156,7 @@ def _free(g: Guarantee) -> list[dict[str, Any]]:
     return choices
 
 
-def _bound_at(g: Guarantee, problem: Any, x0: Any, k: int, varied: Mapping[str, Any]) -> float:
+def _bound_at(g: Guarantee, problem: Any, x0: Any, varied: Mapping[str, Any], k: int) -> float:
     quantities = Quantities(problem, x0, {**varied, "horizon": k})
     recipe = quantities.call(g.recipe)
     with np.errstate(all="ignore"):

@@ -161,13 +161,14 @@ def examine_method(m: Method, guarantees: Sequence[Guarantee], budget: Budget, *
         except AssumptionError as error:
             where.append(refused(g, m, Case(problem), str(error)))
     clock = time.perf_counter()
-    wanted = [(g, case) for g, cases in zip(guarantees, where, strict=True) if isinstance(cases, list) for case in cases]
+    wanted = [(g, case) for g, found in zip(guarantees, where, strict=True) if isinstance(found, list) for case in found]
     seen = judge_cases(m, wanted, budget, overrides or {})
     shared = (time.perf_counter() - clock) / max(1, len(wanted))
-    for g, cases in zip(guarantees, where, strict=True):
-        if isinstance(cases, Verdict):
-            yield cases
+    for g, found in zip(guarantees, where, strict=True):
+        if isinstance(found, Verdict):
+            yield found
             continue
+        cases = found
         clock = time.perf_counter()
         verdict = _over_cases([seen[id(g), id(case)] for case in cases])
         if worst_case and m.symbolic and not overrides:

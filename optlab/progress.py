@@ -9,7 +9,7 @@ from typing import Any
 
 
 @contextmanager
-def bar(title: str, total: int, show: bool = True) -> Iterator[Callable[[str, int], None]]:
+def bar(title: str, total: int, show: bool = True) -> Iterator[Callable[..., None]]:
     """A bar over ``total`` items: call the yielded function with the name and number of the items just finished."""
     if not show:
         yield lambda name, count=1: None
