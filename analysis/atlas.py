@@ -185,8 +185,10 @@ def _slug(name: str, taken: set[str]) -> str:
 
 
 def _page(name: str, verdicts: Sequence[Verdict], method: Method | None, href: str) -> Page:
-    guarantees = {(g.id, g.title): g for g in method.guarantees} if method else {}
-    theorems = tuple(_theorem(i, v, guarantees.get((v.id, v.guarantee)), href) for i, v in enumerate(verdicts, 1))
+    named: dict[tuple[str, str], list[Guarantee]] = {}  # one statement may stand with several recipes, in this order
+    for g in method.guarantees if method else ():
+        named.setdefault((g.id, g.title), []).append(g)
+    theorems = tuple(_theorem(i, v, _next(named.get((v.id, v.guarantee), [])), href) for i, v in enumerate(verdicts, 1))
     if method is None:
         return Page(name, href, "", "", "", "", Markup(), (), theorems)
     line, _, about = inspect.cleandoc(method.__doc__ or "").partition("\n")
@@ -194,6 +196,11 @@ def _page(name: str, verdicts: Sequence[Verdict], method: Method | None, href: s
              ("random", "yes" if method.random else "")]
     return Page(name, href, method.family, method.body.__module__, line, about.strip(), _code(method),
                 [f for f in facts if f[1]], theorems)
+
+
+def _next(guarantees: list[Guarantee]) -> Guarantee | None:
+    """The first that was not taken yet (the last stays for any more)."""
+    return None if not guarantees else guarantees.pop(0) if len(guarantees) > 1 else guarantees[0]
 
 
 def _code(method: Method) -> Markup:

@@ -332,7 +332,8 @@ def _sets(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
             s = problem.lmo(v)
             z = problem.project(_points(problem, rng, PAIRS))
             excess = float(np.max(problem.inner(v, s) - problem.inner(v, z)))
-            yield Check("lmo", excess <= 1e-9 * (1 + float(np.max(problem.norm(z)))), excess, "<v, lmo(v)> - <v, z> over feasible z")
+            yield Check("lmo", excess <= 1e-9 * (1 + float(np.max(problem.norm(z)))), excess,
+                        "<v, lmo(v)> - <v, z> over feasible z")
 
 
 # --- solution ----------------------------------------------------------------------------------------------

@@ -261,7 +261,8 @@ def cmd_papers(args: argparse.Namespace) -> int:
         chosen = [r for r in rows if str(r["id"]) in args.names or r["key"] in args.names]
         unknown = set(args.names) - {str(r["id"]) for r in chosen} - {r["key"] for r in chosen}
         if unknown:
-            raise OptlabError(f"no paper {sorted(unknown)[0]!r}: rows have ids 1 to {len(rows)} and keys such as {rows[0]['key']}")
+            raise OptlabError(f"no paper {sorted(unknown)[0]!r}: rows have ids 1 to {len(rows)} and keys such as "
+                              f"{rows[0]['key']}")
         rows = chosen
     if args.json:
         write_json(args.json, rows)

@@ -23,6 +23,8 @@ from optlab.running import as_start, drive
 MOST = 10**15  # beyond this many steps a theorem promises nothing anyone will wait for
 PATIENCE = 0.5  # seconds to invert one theorem: bounds that sum over k cannot be followed to 10^15
 
+LONG = 2.0  # seconds: a step that takes longer (inner loops as long as the theorem asks) is not measured to its end
+
 
 @dataclass(frozen=True)
 class PlanRow:
@@ -98,9 +100,10 @@ def plan(problem: Any, eps: float = 1e-6, *, x0: Any = None, methods: Sequence[M
          random: bool = True) -> Plan:
     """Every applicable guarantee on f(x) - f* (or on ||x - x*||^2 of an L-smooth f) inverted at ``eps``; cheapest first.
 
-    A parameter that the theorem leaves free (``vary``) is chosen to ask for the fewest steps. Of a method's theorems
-    the one that asks for the fewest steps is kept; ``random=False`` leaves methods out whose theorems speak of expectations. Costs are measured here, on this problem. Bounds that depend on the
-    run cannot be inverted and are left out. Raises ProblemError when no theorem applies.
+    A parameter that the theorem leaves free (``vary``) is chosen to ask for the fewest steps; of a method's theorems the
+    one that asks for the fewest is kept. ``random=False`` leaves out methods whose theorems speak of expectations. Costs
+    are measured here, on this problem. Bounds that depend on the run cannot be inverted and are left out. Raises
+    ProblemError when no theorem applies.
     """
     if not (isinstance(eps, (int, float)) and eps > 0 and math.isfinite(eps)):
         raise ProblemError(f"eps must be a positive number, got {eps!r}")
@@ -177,22 +180,42 @@ def _first_below(bound: Callable[[int], float], eps: float, first: int, deadline
     return high
 
 
-def _cost(m: Method, problem: Any, x0: Any, params: Mapping[str, Any], steps: int = 20, rounds: int = 3) -> float:
-    """Seconds a step, the least of a few short runs (the first one warms compiled kernels up)."""
-    least = math.inf
-    for _ in range(rounds):
+class _Late(Exception):
+    """A step took longer than it may."""
+
+
+class _Deadline:
+    """A problem whose oracles give up once a step has taken too long."""
+
+    def __init__(self, problem: Any, seconds: float):
+        self._problem, self._end = problem, time.perf_counter() + seconds
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._problem, name)
+        if not callable(value):
+            return value
+
+        def oracle(*args: Any, **kwargs: Any) -> Any:
+            if time.perf_counter() > self._end:
+                raise _Late
+            return value(*args, **kwargs)
+
+        return oracle
+
+
+def _cost(m: Method, problem: Any, x0: Any, params: Mapping[str, Any]) -> float:
+    """Seconds a step: the least of a few short runs (the first compiles kernels); of a step longer than LONG, LONG."""
+    steps, least = 1, math.inf
+    for i in range(6):
         rng = Stream(0) if m.random else None
-        taken = 0
         clock = time.perf_counter()
-
-        def enough(state: Any, k: int) -> bool:
-            nonlocal taken
-            taken = k
-            return k > 0 and time.perf_counter() - clock > PATIENCE  # a step may be an epoch
-
-        drive(m, problem, x0, steps, params=params, rng=rng, readers=[], record=np.array([0]), until=enough)
-        spent = time.perf_counter() - clock
-        least = min(least, spent / max(1, taken))
-        if spent > 4 * PATIENCE:
+        try:
+            drive(m, problem, x0, steps, params=params, rng=rng, readers=[], record=np.array([0]),
+                  given=_Deadline(problem, LONG) if i == 0 else None)
+        except _Late:
+            return LONG
+        least = min(least, (time.perf_counter() - clock) / steps)
+        if i > 0 and least > 0.1:
             break
+        steps = max(1, min(20, int(0.05 / least)))
     return least

@@ -209,7 +209,7 @@ def svg(draw: Any, *args: Any, salt: str = "optlab", title: str = "", **options:
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(6.4, 3.4))
-        ax = figure.add_axes((0.085, 0.135, 0.905, 0.84))  # a layout engine would draw everything twice
+        ax = figure.add_axes((0.085, 0.135, 0.885, 0.84))  # a layout engine would draw everything twice
         figure.patch.set_visible(False)
         ax.patch.set_visible(False)
         draw(*args, ax, **options)

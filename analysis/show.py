@@ -52,8 +52,8 @@ def verdict_table(verdicts: Verdicts) -> None:
         worst = f"{max(ratios):.4f}{'' if all(w.exact for w in v.worst_case) else '≤'}" if ratios else ""
         control = Text("seen", "green") if v.controls and all(c.seen for c in v.controls) else (
             Text("NOT SEEN", "bold red") if v.controls else Text(""))
-        table.add_row(Text(v.verdict, COLOUR[v.verdict]), v.method, Text(v.guarantee), Text(v.source), Text(v.problem), number(v.ratio),
-                      str(v.at) if v.at >= 0 else "", worst, control)
+        table.add_row(Text(v.verdict, COLOUR[v.verdict]), v.method, Text(v.guarantee), Text(v.source), Text(v.problem),
+                      number(v.ratio), str(v.at) if v.at >= 0 else "", worst, control)
     out.print(table)
     counts = ", ".join(f"{sum(v.verdict == s for v in verdicts)} {s}" for s in COLOUR if any(v.verdict == s for v in verdicts))
     controls = [c for v in verdicts for c in v.controls]
@@ -75,13 +75,20 @@ def worst_case_table(rows: Sequence[tuple[Any, Any]]) -> None:
     console().print(table)
 
 
+def more(row: Any) -> str:
+    """The mark of a step that was not measured to its end."""
+    from .plan import LONG
+
+    return "> " if row.seconds_per_step >= LONG else ""
+
+
 def plan_table(rows: Sequence[Any]) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("method", "theorem", "source", "parameters", "steps", "cost a step", "predicted"):
         table.add_column(name, justify="right" if name in ("steps", "cost a step", "predicted") else "left")
     for r in rows:
-        table.add_row(r.method, Text(r.guarantee), Text(r.source), r.parameters, f"{r.steps:,}", f"{r.seconds_per_step * 1e6:.3g} us",
-                      f"{r.seconds:.3g} s")
+        table.add_row(r.method, Text(r.guarantee), Text(r.source), r.parameters, f"{r.steps:,}",
+                      f"{more(r)}{r.seconds_per_step * 1e6:.3g} us", f"{more(r)}{r.seconds:.3g} s")
     console().print(table)
 
 

@@ -66,7 +66,7 @@ def solve(problem: Any, method: Any = None, tol: float = 1e-6, *, x0: Any = None
     """Run until a computable certificate says f(x) - f* <= ``tol`` (absolute, in the units of f).
 
     With no ``method`` named: the deterministic one whose theorem asks for the least work (see ``plan``). ``steps`` caps the
-    run (default: what the theorem asks for, or 100 000). The answer says how far it got; it never pretends.
+    run (default: ten times what the theorem asks for, or 100 000). The answer says how far it got; it never pretends.
     """
     if not (isinstance(tol, (int, float)) and tol > 0):
         raise ProblemError(f"tol must be a positive number, got {tol!r}")
@@ -74,7 +74,12 @@ def solve(problem: Any, method: Any = None, tol: float = 1e-6, *, x0: Any = None
     start = as_start(problem, x0)
     if start.ndim != len(problem.point_shape):
         raise ProblemError(f"solve takes one start, got a batch of shape {start.shape}")
+    if steps is not None and (not isinstance(steps, (int, np.integer)) or steps < 1):
+        raise ProblemError(f"steps must be a positive integer, got {steps!r}")
     m, full, cap = _choose(problem, method, tol, start, params)
+    unknown = [n for n in params if n not in m.parameters]
+    if unknown:
+        raise ProblemError(f"{m.name} has no parameter {unknown[0]!r}; it takes {', '.join(m.parameters) or 'none'}")
     if m.random:
         raise ProblemError(f"{m.name} is random: its theorems speak of expectations, solve wants a certificate of one run")
     cap = steps or cap
@@ -99,6 +104,11 @@ def solve(problem: Any, method: Any = None, tol: float = 1e-6, *, x0: Any = None
                   tuple(history))
 
 
+def _cap(steps: int) -> int:
+    """A theorem on f(x) - f* speaks of the error, and certificates exceed it: ten times the steps leave room for that."""
+    return min(10 * max(steps, 1), 10**6)
+
+
 def _choose(problem: Any, method: Any, tol: float, x0: Any, params: Mapping[str, Any]) -> tuple[Method, dict[str, Any], int]:
     from .plan import plan
 
@@ -107,10 +117,10 @@ def _choose(problem: Any, method: Any, tol: float, x0: Any, params: Mapping[str,
         m.require(problem)
         try:
             row = plan(problem, tol, x0=x0, methods=[m])[0]
-            return m, {**row.params, **params}, min(max(row.steps, 1), 10**6)
+            return m, {**row.params, **params}, _cap(row.steps)
         except OptlabError:
             return m, prescribed(m, problem, x0, params, 100_000), 100_000
     for row in plan(problem, tol, x0=x0, random=False):
         if row.body is not None:
-            return row.body, {**row.params, **params}, min(row.steps, 10**6)
+            return row.body, {**row.params, **params}, _cap(row.steps)
     raise ProblemError(f"no deterministic method has a theorem for {problem}; name one with method=")

@@ -14,7 +14,6 @@ from itertools import combinations, permutations
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
 
 Array = Any
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -75,6 +74,8 @@ class Stream:
 
     def normal(self, shape: tuple[int, ...] = ()) -> np.ndarray:
         """Standard normal, by inversion."""
+        from scipy.special import ndtri  # half of what `from optlab import run` would cost
+
         return ndtri(self.uniform(shape))
 
     def index(self, n: int, p: Array = None) -> np.ndarray:

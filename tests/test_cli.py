@@ -116,7 +116,8 @@ def test_verify_on_the_users_data(capsys, tmp_path, libsvm, kind):
     else:
         path.write_bytes(gzip.compress(libsvm.read_bytes()) if kind.endswith("gz") else libsvm.read_bytes())
     out = tmp_path / "v.json"
-    code, shown, err = ran(capsys, "verify", "gradient_descent", "--data", path, "--loss", "logistic", "--l2", 0.05, "--json", out)
+    code, shown, err = ran(capsys, "verify", "gradient_descent", "--data", path, "--loss", "logistic", "--l2", 0.05,
+                           "--json", out)
     assert code == 0, err
     rows = json.loads(out.read_text())
     assert {r["verdict"] for r in rows} == {"holds"}

@@ -125,6 +125,7 @@ def test_the_public_surface_is_typed(python, desk):
     mypy = [sys.executable, "-m", "mypy", "--python-executable", python, "--config-file", os.devnull,
             "--cache-dir", desk / "cache", "--ignore-missing-imports", "--check-untyped-defs"]
     call(*mypy, desk / "typed.py", cwd=desk / "problems")
-    wrong = subprocess.run([*map(str, mypy), desk / "wrong.py"], capture_output=True, text=True, cwd=desk / "problems", check=False)
+    wrong = subprocess.run([*map(str, mypy), desk / "wrong.py"], capture_output=True, text=True, cwd=desk / "problems",
+                           check=False)
     assert wrong.returncode == 1, "mypy sees no types: everything would pass"
     assert 'expression has type "Verdicts"' in wrong.stdout

@@ -37,7 +37,8 @@ def test_every_citation_is_in_the_catalogue():
 
 
 def test_citations_outside_the_catalogue_say_where():
-    silent = [f"{m.name}: {g.title}" for m in all_methods().values() for g in m.guarantees if g.source.row == 0 and not g.source.where]
+    silent = [f"{m.name}: {g.title}" for m in all_methods().values() for g in m.guarantees
+              if g.source.row == 0 and not g.source.where]
     assert not silent
 
 
@@ -118,8 +119,8 @@ def test_an_item_with_several_claims_needs_them_all(monkeypatch):
 
 
 def test_a_row_works_when_every_item_is_settled_and_one_is_verified(monkeypatch):
-    monkeypatch.setattr(book, "claims", lambda: {})
-    monkeypatch.setattr(book, "quoted", lambda: {})
+    monkeypatch.setattr(book, "claims", dict)
+    monkeypatch.setattr(book, "quoted", dict)
     row = next(p for p in catalogue() if len(p["items"]) == 2)
     first, second = (it["item"] for it in row["items"])
 
@@ -175,7 +176,8 @@ def test_a_real_change_of_a_file_makes_the_command_say_stale(seen, tmp_path):
     shutil.copytree(source, home, ignore=shutil.ignore_patterns("__pycache__"))
     for part in ("problems", "analysis"):
         module = __import__(f"optlab.{part}", fromlist=["x"])
-        shutil.copytree(Path(module.__file__).parent, home / part, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(Path(module.__file__).parent, home / part, dirs_exist_ok=True,
+                        ignore=shutil.ignore_patterns("__pycache__"))
     (home / "analysis" / "data" / "record.json").write_text(json.dumps([seen]))
 
     def state():

@@ -76,7 +76,7 @@ def block_L(hessian, blocks):
     """Largest smoothness constant of a block of consecutive coordinates."""
     block_of = np.arange(len(hessian)) * blocks // len(hessian)
     return max(float(np.linalg.eigvalsh(hessian[np.ix_(rows, rows)])[-1])
-               for rows in (np.flatnonzero(block_of == b) for b in range(blocks)))
+               for rows in (np.flatnonzero(block_of == b) for b in range(blocks)) if rows.size)
 
 
 def quadratics(rng):
