@@ -105,6 +105,18 @@ class Trace:
 
         return optlab.plot_trace(self, name, ax)
 
+    def _repr_html_(self) -> str:
+        """A table for notebooks: every measure at the start, half-way (on the record) and at the end, over replicates."""
+        from html import escape
+
+        at = sorted({0, len(self.k) // 2, len(self.k) - 1})
+        head = "".join(f"<th>k = {self.k[i]}</th>" for i in at)
+        rows = "".join(f"<tr><td>{escape(n)}</td>" + "".join(f"<td>{np.mean(r.values[i]):.4g}</td>" for i in at) + "</tr>"
+                       for n, r in self.readings.items())
+        calls = ", ".join(f"{v[-1]:g} {escape(n)}" for n, v in self.calls.items())
+        return (f"<p><b>{escape(self.method.name)}</b> on {escape(str(self.problem))}: {self.stop.value}; "
+                f"{calls or 'no'} oracle calls</p><table><tr><th></th>{head}</tr>{rows}</table>")
+
     def __repr__(self) -> str:
         ends = ", ".join(f"{n} = {np.mean(r.values[-1]):.3g}" for n, r in self.readings.items())
         return f"<trace of {self.method.name} on {self.problem}: k = {self.k[-1]}, {self.stop.value}; {ends}>"

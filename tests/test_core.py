@@ -76,6 +76,14 @@ def test_resume_replays_and_checks(p):
         short.resume(40)
 
 
+def test_traces_show_themselves(p):
+    trace = run(gradient_descent, p, steps=4)
+    assert "all steps taken" in repr(trace)
+    page = trace._repr_html_()
+    assert page.count("<tr>") == 1 + len(trace.readings)
+    assert "4 grad oracle calls" in page
+
+
 def test_long_runs_record_on_a_log_grid():
     k = recorded_indices(100_000)
     assert k[0] == 0
