@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from optlab.fold import average, best, last, pairs
 from optlab.guarantee import Case, Control, Guarantee
 from optlab.methods import Method, as_method
 from optlab.problems.errors import AssumptionError, OptlabError
@@ -74,7 +75,10 @@ class Job:
         """Jobs with the same key are the same run."""
         params = tuple(sorted((n, id(v) if callable(v) or isinstance(v, np.ndarray) else repr(v))
                               for n, v in self.params.items()))
-        return (id(self.case.problem), id(self.given), id(self.x0), self.steps, self.replicates, params,
+        fold = self.guarantee.at
+        weights = () if fold in (last, average, best, pairs) else (id(fold), *(
+            (n, repr(self.quantities.given.get(n))) for n in self.guarantee.vary))  # a fold may name varied values
+        return (id(self.case.problem), id(self.given), id(self.x0), self.steps, self.replicates, params, weights,
                 self.method.name, self.guarantee.mode in AVERAGED)
 
 

@@ -126,10 +126,9 @@ def judge_replicates(g: Guarantee, k: np.ndarray, reading: Reading, bound: np.nd
         return Judgement("vacuous", float("nan"), -1, mean, curve_b, k, "nothing was compared")
     if g.mode == "high probability":
         return _judge_quantile(g, k, rows, values, b[:, None] if b.ndim == 1 else b, reading.floors.reshape(len(k), -1), failure)
+    if g.at.minimum:
+        return _judge_best(k, rows, values, curve_b, floors, failure)
     sample, target = values[rows].T, (b[rows] if b.ndim == 1 else b[rows].T)
-    if g.at.minimum:  # min over s < k of the means: judged at the k where the mean is least
-        least = np.array([int(np.argmin(mean[:max(1, i)])) for i in np.flatnonzero(rows)])
-        sample = values[least].T
     with np.errstate(all="ignore"):  # a diverging control overflows in the estimator too: that is its verdict
         m = statistics.judge_mean(sample, target, failure, g.relation, floor=floors[rows])
     finite = m.verdict == "violated" and bool(np.isfinite(m.mean[m.index])) if m.index >= 0 else False
@@ -155,6 +154,29 @@ def _judge_quantile(g: Guarantee, k: np.ndarray, rows: np.ndarray, values: np.nd
     place = int(np.argmax(np.where(np.isnan(ratio), -np.inf, ratio)))
     return Judgement(q.verdict, float(ratio[place]), int(k[rows][place]), quantile, curve_b, k, q.note,
                      seen.verdict == "violated", int(rows.sum()))
+
+
+def _judge_best(k: np.ndarray, rows: np.ndarray, values: np.ndarray, bound: np.ndarray, floors: np.ndarray,
+                failure: float) -> Judgement:
+    """min over s < k of E[measure_s] <= bound_k. Intervals for every s at once (failure / K each): the least upper limit
+    proves *holds*, and only when every lower limit lies above the bound is it *violated*."""
+    diverged = ~np.isfinite(values).all(axis=1)
+    usable = np.where(diverged[:, None], 0.0, values)
+    with np.errstate(all="ignore"):
+        found = statistics.mean_interval(usable.T, failure / len(k), nonnegative=bool((usable >= 0).all()))
+    low = running_minimum(np.where(diverged, np.inf, found.lo))
+    high = running_minimum(np.where(diverged | ~found.trusted, np.inf, found.hi))
+    mean = running_minimum(np.where(diverged, np.inf, values.mean(axis=1)))
+    if np.isnan(bound[rows]).any():
+        return Judgement("undefined", float("nan"), -1, mean, bound, k, "the bound is NaN")
+    wrong = rows & (low > bound + floors)
+    right = high <= bound + floors
+    with np.errstate(all="ignore"):
+        ratio = np.where(rows, mean / bound, -np.inf)
+    at = int(np.argmax(np.where(wrong, ratio, -np.inf) if wrong.any() else ratio))
+    verdict = "violated" if wrong.any() else "holds" if right[rows].all() else "inconclusive"
+    return Judgement(verdict, float(ratio[at]), int(k[at]), mean, bound, k, "nonnegative samples, kurtosis <= 30 assumed",
+                     verdict == "violated" and bool(np.isfinite(mean[at])), int(rows.sum()))
 
 
 def judge_order(g: Guarantee, k: np.ndarray, reading: Reading, bound: np.ndarray) -> Judgement:

@@ -175,7 +175,8 @@ def examine_method(m: Method, guarantees: Sequence[Guarantee], budget: Budget, *
             from .worst_case import check_guarantee
 
             verdict = check_guarantee(verdict, g, m, full=full)
-        if verdict.verdict == "holds" and g.relation != "==" and g.mode not in ("order", "scaling") and verdict.tightest < VACUOUS:
+        constants = g.relation != "==" and g.mode not in ("order", "scaling")
+        if verdict.verdict == "holds" and constants and verdict.tightest < VACUOUS:
             verdict = replace(verdict, verdict="vacuous",
                               note=f"nothing came nearer than {verdict.tightest:.1e} of the bound")
         if controls:

@@ -6,7 +6,6 @@ the session, printed in the summary, bounds the chance of a false alarm.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -38,9 +37,9 @@ class Rates:
 
 
 @pytest.fixture
-def rates(request: pytest.FixtureRequest) -> Iterator[Rates]:
+def rates(request: pytest.FixtureRequest) -> Rates:
     """Rate assertions for a test."""
-    yield Rates(request.config.stash.setdefault(COUNT, []))
+    return Rates(request.config.stash.setdefault(COUNT, []))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

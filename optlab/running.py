@@ -153,7 +153,6 @@ def drive(method: Method, problem: Any, x0: Any, steps: int, *, params: Mapping[
     at every step; measures are read at the recorded indices only. ``until(iterate, k)`` true stops the run.
     """
     counting = Counting(problem if given is None else given)
-    clock = time.perf_counter()
     outcome: list[Stopped] = []
 
     def source() -> Iterator[Any]:

@@ -135,6 +135,36 @@ class LipschitzMirror(Assumption):
     G_dual: float
 
 
+@dataclass(frozen=True)
+class SmoothInMatrix(Convex):
+    """f is convex and its Hessian at most L_B B, for a known positive definite matrix ``B``."""
+
+    L_B: float
+
+
+@dataclass(frozen=True)
+class StronglyConvexInMatrix(Assumption):
+    """The Hessian is at least mu_B B, mu_B > 0, for that matrix ``B``."""
+
+    mu_B: float
+
+
+# --- online ------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class LinearLosses(Assumption):
+    """Round k costs <g_k, x> on a cube of this ``side``, |g_k,i| <= Gmax; ``loss_grad(x, k)`` is g_k."""
+
+    side: float
+    Gmax: float
+
+
+@dataclass(frozen=True)
+class PeriodThree(Assumption):
+    """The losses have slopes C, -1, -1 in turn on [-1, 1], C > 2."""
+
+    C: float
+
+
 # --- sums and noise ----------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class ConvexTerms(Assumption):

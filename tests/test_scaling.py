@@ -1,0 +1,58 @@
+"""Scaling laws: exponents over a grid of cases, judged jointly."""
+
+import numpy as np
+import pytest
+
+from optlab import Case, Control, Guarantee, Measure, cite, local_sgd, verify
+from optlab.methods import Method
+from optlab.problems import ProblemError, Quadratic
+
+final = Measure("final value", lambda problem, it: problem.value(it) - problem.f_star, symbolic=False)
+
+
+def halving(problem, x, *, step):
+    while True:
+        yield x
+        x = x - step * problem.grad(x)
+
+
+def grid(power):
+    """f = n^power ||x||^2 / 2 from 1: after any number of steps of 1/2L the value is proportional to n^power."""
+    return lambda rng: [Case(with_size(n, power), np.ones(1), steps=4) for n in (1, 2, 4, 8, 16)]
+
+
+def with_size(n, power):
+    problem = Quadratic([[float(n) ** power]])
+    problem.n = n
+    return problem
+
+
+def law(power, claim, **options):
+    return Method(halving).proves(Guarantee(
+        final, lambda n: n**claim, cite(0, 0, "made up"), mode="scaling", over="n", on=grid(power),
+        recipe=lambda L: dict(step=0.5 / L), control=Control("none needed", problem=lambda p: p), **options))
+
+
+@pytest.mark.parametrize(("power", "claim", "relation", "expected"), [
+    (1.0, 1.0, "<=", "holds"),
+    (1.0, 1.5, "<=", "holds"),  # an upper bound may be loose
+    (1.0, 1.5, "==", "violated"),
+    (1.0, 0.5, "<=", "violated"),
+    (-1.0, -1.0, "==", "holds"),
+])
+def test_exponents_are_told(power, claim, relation, expected):
+    (verdict,) = verify(law(power, claim, relation=relation), controls=False)
+    assert verdict.verdict == expected
+    assert f"{power - claim:.3f}" in verdict.note
+
+
+def test_a_law_names_its_quantity_and_grid():
+    with pytest.raises(ProblemError, match="names the quantity"):
+        Method(halving).proves(Guarantee(final, lambda n: n, cite(0, 0, "x"), mode="scaling", control=Control("c")))
+
+
+def test_linear_speedup_is_seen_and_its_control_too():
+    verdict = next(v for v in verify(local_sgd) if v.mode == "scaling")
+    assert verdict.verdict == "holds"
+    assert [c.seen for c in verdict.controls] == [True]
+    assert list(verdict.curve["k"]) == [2, 4, 8, 16, 32]
