@@ -189,6 +189,7 @@ def finite(x: float) -> float | None:
 
 
 def cmd_worst_case(args: argparse.Namespace) -> int:
+    from optlab.problems.assumptions import Convex, Smooth
     from optlab.problems.errors import ProblemError
 
     from .worst_case import class_of, readable, worst_case

@@ -119,7 +119,7 @@ class Guarantee:
     bound: Callable[..., Any]
     source: Cite
     assumes: tuple[type[Assumption], ...] = ()
-    recipe: Callable[..., Mapping[str, Any]] = lambda: {}  # noqa: PIE807 (the builtin dict has no signature to read)
+    recipe: Callable[..., Mapping[str, Any]] = lambda: {}  # the builtin dict has no signature to read
     control: Control | tuple[Control, ...] = ()
     at: Fold = last
     relation: Literal["<=", ">=", "=="] = "<="

@@ -132,7 +132,7 @@ delayed_gradient_descent.proves(
     Guarantee(place, delayed_solution, cite(0, 0, "derived: the solution by powers of the step"), relation="==",
               assumes=(QuadraticForm,), on=diagonal, using=dict(start=start(lambda p, it: it.x)),
               control=Control("one step later", recipe=lambda delay: dict(delay=delay + 1)),
-              **delayed_by(0.9, vary=dict(delay=(0, 1, 3, 10)))),
+              **delayed_by(0.9, vary=dict(delay=(1, 3, 10)))),
     Guarantee(sq_distance, lambda k: 1 + 0 * k, cite(29, 11, claim="runs stay bounded"), mode="order", assumes=(QuadraticForm,),
               on=along_the_edge, control=over_the_edge, **delayed_by(0.98, vary=dict(delay=(1, 5)))),
 )

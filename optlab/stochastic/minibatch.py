@@ -9,7 +9,7 @@ import numpy as np
 from optlab.problems import sums
 from optlab.problems.assumptions import SmoothTerms
 
-from ..guarantee import Case, Control, Guarantee, cite, now
+from ..guarantee import Case, Control, Guarantee, cite, start
 from ..measures import EPS, Measure
 from ..methods import method
 from .variance_reduction import every_grad
@@ -52,7 +52,7 @@ def small_sums(rng):
 
 minibatch_gradient.proves(
     Guarantee(error, lambda n, batch, spread: (n - batch) / (batch * (n - 1)) * spread, cite(29, 2, "derived"),
-              mode="expectation", relation="==", assumes=(SmoothTerms,), on=small_sums, using=dict(spread=now(spread)),
+              mode="expectation", relation="==", assumes=(SmoothTerms,), on=small_sums, using=dict(spread=start(spread)),
               recipe=lambda batch: dict(batch=batch), vary=dict(batch=(1, 2, 3, 5)), symbolic=False,
               control=Control("with replacement", method=with_replacement)),
 )
