@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -287,7 +287,7 @@ def lasso() -> Iterable[Row]:
     scale = p.value(np.zeros(d))
 
     def gap(x: np.ndarray) -> float:
-        return float(Lasso.duality_gap(p, x)) / scale
+        return float(Lasso.duality_gap(cast(Any, p), x)) / scale
 
     def ours(passes: int) -> np.ndarray:
         iterates = cyclic_coordinate_descent(p, np.zeros(d), step=n / (X**2).sum(axis=0))

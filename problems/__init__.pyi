@@ -31,6 +31,7 @@ from .assumptions import GeometricChain as GeometricChain
 from .assumptions import GossipMatrix as GossipMatrix
 from .assumptions import Heterogeneity as Heterogeneity
 from .assumptions import Interpolation as Interpolation
+from .assumptions import LinearLosses as LinearLosses
 from .assumptions import Lipschitz as Lipschitz
 from .assumptions import LipschitzHessian as LipschitzHessian
 from .assumptions import LipschitzMirror as LipschitzMirror
@@ -43,16 +44,19 @@ from .assumptions import MixingMatrix as MixingMatrix
 from .assumptions import Monotone as Monotone
 from .assumptions import Nonexpansive as Nonexpansive
 from .assumptions import OnTheLine as OnTheLine
+from .assumptions import PeriodThree as PeriodThree
 from .assumptions import PLMean as PLMean
 from .assumptions import QuadraticAgents as QuadraticAgents
 from .assumptions import QuadraticForm as QuadraticForm
 from .assumptions import SingleAgent as SingleAgent
 from .assumptions import Smooth as Smooth
 from .assumptions import SmoothAgents as SmoothAgents
+from .assumptions import SmoothInMatrix as SmoothInMatrix
 from .assumptions import SmoothMean as SmoothMean
 from .assumptions import SmoothPart as SmoothPart
 from .assumptions import SmoothTerms as SmoothTerms
 from .assumptions import StronglyConvex as StronglyConvex
+from .assumptions import StronglyConvexInMatrix as StronglyConvexInMatrix
 from .assumptions import StronglyConvexLower as StronglyConvexLower
 from .assumptions import StronglyConvexMean as StronglyConvexMean
 from .assumptions import StronglyConvexPart as StronglyConvexPart
@@ -117,6 +121,9 @@ from .nonconvex import PhaseRetrieval as PhaseRetrieval
 from .nonconvex import SinePL as SinePL
 from .nonsmooth import Hinge as Hinge
 from .nonsmooth import L1Regression as L1Regression
+from .online import LinearStream as LinearStream
+from .online import PunishingStream as PunishingStream
+from .online import ReddiStream as ReddiStream
 from .operators import Consensus as Consensus
 from .operators import DouglasRachford as DouglasRachford
 from .operators import Expanded as Expanded
@@ -129,6 +136,8 @@ from .operators import SplitLasso as SplitLasso
 from .operators import Splitting as Splitting
 from .operators import TwoSets as TwoSets
 from .pool import pool as pool
+from .preconditioning import KnownMatrix as KnownMatrix
+from .preconditioning import Preconditioned as Preconditioned
 from .quadratic import Quadratic as Quadratic
 from .sets import Ball as Ball
 from .sets import Box as Box

@@ -128,11 +128,67 @@ class Compact(Assumption):
 
 
 @dataclass(frozen=True)
+class InsidePolytope(Assumption):
+    """|f| <= top on the feasible polytope, which lies in the ball of radius outer about 0 and holds that of radius within."""
+
+    top: float
+    outer: float
+    within: float
+
+
+@dataclass(frozen=True)
 class LipschitzMirror(Assumption):
     """``mirror`` is the step of a map rho-strongly convex in a norm, in whose dual subgradients are at most G_dual."""
 
     rho: float
     G_dual: float
+
+
+@dataclass(frozen=True)
+class DualMoment(Assumption):
+    """On the simplex, E max_i |stochastic_grad_i|^2 <= B_dual^2 (the norm dual to the entropy's)."""
+
+    B_dual: float
+
+
+@dataclass(frozen=True)
+class DualVariance(Assumption):
+    """On the simplex, ``stochastic_grad`` is unbiased and E max_i |(stochastic_grad - grad)_i|^2 <= sigma_dual^2."""
+
+    sigma_dual: float
+
+
+@dataclass(frozen=True)
+class SmoothOnSimplex(Assumption):
+    """On the simplex, |grad f(x) - grad f(y)|_inf <= L_l1 |x - y|_1 (for the part f that ``grad`` speaks of)."""
+
+    L_l1: float
+
+
+@dataclass(frozen=True)
+class BoundedPayoffs(Assumption):
+    """min_x max_y x'Ay over two simplices of sizes m, n: |A_ij| <= payoff."""
+
+    payoff: float
+
+
+@dataclass(frozen=True)
+class LogBarrier(Assumption):
+    """A linear objective on a bounded polytope, met through its logarithmic barrier with parameter nu (rows)."""
+
+    nu: float
+
+
+@dataclass(frozen=True)
+class CutForm(Assumption):
+    """x'Bx counts the weight of edges cut by x in {-1, 1}^n: B is a graph Laplacian (weights >= 0) over 4."""
+
+
+@dataclass(frozen=True)
+class PSDForm(Assumption):
+    """x'Bx with B positive semidefinite."""
+
+    implied_by: ClassVar = (CutForm,)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from .assumptions import SmoothInMatrix, StronglyConvexInMatrix
@@ -13,7 +11,7 @@ from .glm import GLM
 from .quadratic import Quadratic, like, to_numpy
 
 
-def elementary_symmetric(values: Sequence[float], degree: int) -> np.ndarray:
+def elementary_symmetric(values: Array, degree: int) -> np.ndarray:
     """sigma_0 .. sigma_degree of ``values``: all terms of one sign for positive values, so that nothing cancels."""
     sigma = np.zeros(degree + 1)
     sigma[0] = 1.0

@@ -18,7 +18,7 @@ from optlab.problems.quadratic import Quadratic
 from ..fold import pairs
 from ..functions import sqrt
 from ..guarantee import Case, Control, Guarantee, cite, now
-from ..measures import EPS, Measure, point
+from ..measures import Measure, point
 from ..methods import method
 from ..steps import at
 from .descent import decrease
@@ -234,8 +234,8 @@ adadelta.proves(
 adam.proves(
     Guarantee(largest_move, adam_move, cite(29, 7, "derived", claim="along a descent"),
               control=Control("the two memories exchanged", method=exchanged), **remembering, **anywhere),
-    Guarantee(move, lambda step, g: -step * np.sign(g), cite(29, 10, "derived", claim="Adam without memory"), relation="==",
-              using=dict(g=now(lambda p, pair: pair.x.g)), recipe=lambda: dict(step=0.01, b1=0.0, b2=0.0, eps=0.0),
+    Guarantee(move, lambda step, sign: -step * sign, cite(29, 10, "derived", claim="Adam without memory"), relation="==",
+              using=dict(sign=now(lambda p, pair: np.sign(pair.x.g))), recipe=lambda: dict(step=0.01, b1=0.0, b2=0.0, eps=0.0),
               control=Control("a memory of gradients", recipe=lambda: dict(b1=0.5)), **anywhere),
 )
 nadam.proves(

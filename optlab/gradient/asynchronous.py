@@ -16,7 +16,7 @@ from optlab.problems.quadratic import Quadratic
 from ..fold import pairs
 from ..functions import sin
 from ..guarantee import Case, Control, Guarantee, cite, now, start
-from ..measures import EPS, Measure, sq_distance
+from ..measures import Measure, sq_distance
 from ..methods import method
 
 
@@ -107,26 +107,30 @@ def spectra(rng):
 
 
 def delayed_by(share, **options):
-    """share of the largest stable step, or the shares in ``vary``."""
+    """The delays to try, with this share of the largest stable step."""
     return dict(recipe=lambda L, delay: dict(step=share * edge(delay) / L, delay=delay), symbolic=False) | options
 
 
 delays = dict(delay=(0, 1, 2, 5, 20))
 place = Measure("x", lambda p, it: it.x, "x_k", lambda p, it: 20 * (abs(it.x) + abs(p.x_star)), symbolic=False)
 radius = Measure("spectral radius", lambda p, it: it.radius, r"\rho", lambda p, it: 1.0, symbolic=False)
-over_the_edge = Control("steps 5% above the edge", recipe=lambda step: dict(step=1.05 * step))
+
+
+def off_the_edge(factor, why):
+    return Control(why, recipe=lambda L, delay: dict(step=factor * edge(delay) / L))
+
+
+too_long = off_the_edge(1.05, "steps 5% above the edge")
 some_share = dict(recipe=lambda L, delay, share: dict(step=share * edge(delay) / L, delay=delay), symbolic=False,
                   assumes=(QuadraticForm,), on=spectra)
 
 delayed_radius.proves(
-    Guarantee(radius, lambda: 1.0, cite(29, 11, claim="the edge"), relation="==", assumes=(QuadraticForm,), on=spectra,
-              control=over_the_edge, **delayed_by(1.0, vary=delays)),
+    Guarantee(radius, lambda: 1.0, cite(29, 11, claim="the edge"), relation="==", vary=delays | dict(share=(1.0,)),
+              control=too_long, **some_share),
     Guarantee(radius, lambda: 1.0, cite(29, 11, claim="stable below"), vary=delays | dict(share=(0.98, 0.5, 0.02)),
-              control=Control("steps 5% above the edge",
-                              recipe=lambda L, delay: dict(step=1.05 * edge(delay) / L)), **some_share),
-    Guarantee(radius, lambda: 1.0, cite(29, 11, claim="unstable above"), vary=delays | dict(share=(1.02, 1.5, 4.0)), relation=">=",
-              control=Control("steps 5% below the edge",
-                              recipe=lambda L, delay: dict(step=0.95 * edge(delay) / L)), **some_share),
+              control=too_long, **some_share),
+    Guarantee(radius, lambda: 1.0, cite(29, 11, claim="unstable above"), vary=delays | dict(share=(1.02, 1.5, 4.0)),
+              relation=">=", control=off_the_edge(0.95, "steps 5% below the edge"), **some_share),
 )
 delayed_gradient_descent.proves(
     Guarantee(place, delayed_solution, cite(0, 0, "derived: the solution by powers of the step"), relation="==",
@@ -134,7 +138,7 @@ delayed_gradient_descent.proves(
               control=Control("one step later", recipe=lambda delay: dict(delay=delay + 1)),
               **delayed_by(0.9, vary=dict(delay=(1, 3, 10)))),
     Guarantee(sq_distance, lambda k: 1 + 0 * k, cite(29, 11, claim="runs stay bounded"), mode="order", assumes=(QuadraticForm,),
-              on=along_the_edge, control=over_the_edge, **delayed_by(0.98, vary=dict(delay=(1, 5)))),
+              on=along_the_edge, control=too_long, **delayed_by(0.98, vary=dict(delay=(1, 5)))),
 )
 
 
@@ -166,8 +170,12 @@ def _size(problem, it):
     return problem.Lmax * (abs(it.x).max(axis=(-2, -1)) + abs(problem.x_star).max()) * problem.n
 
 
-drift = Measure("sum_i (x_i+ - x_i) + c+ - c", lambda p, pair: _sum(p, pair.y.x - pair.x.x) + (pair.y.center - pair.x.center)[..., 0, :],
-                r"\textstyle\sum_i (x_i^{k+1} - x_i^k) + c^{k+1} - c^k", lambda p, pair: _size(p, pair.x)[..., None], symbolic=False)
+drift = Measure(
+    "sum_i (x_i+ - x_i) + c+ - c",
+    lambda p, pair: _sum(p, pair.y.x - pair.x.x) + (pair.y.center - pair.x.center)[..., 0, :],
+    r"\textstyle\sum_i (x_i^{k+1} - x_i^k) + c^{k+1} - c^k",
+    lambda p, pair: _size(p, pair.x)[..., None], symbolic=False,
+)
 total_gradient = Measure("||sum_i grad f_i(x_i)||_inf", lambda p, it: abs(_sum(p, p.grad(it.x))).max(axis=-1),
                          r"\|\sum_i \nabla f_i(x_i^k)\|_\infty", _size, symbolic=False)
 imbalance = Measure("||sum_i (x_i - c)||_inf", lambda p, it: abs(_sum(p, it.x - it.center)).max(axis=-1),
@@ -183,8 +191,8 @@ elastic = dict(assumes=(QuadraticAgents,), on=agents, symbolic=False, vary=dict(
 in_the_end = dict(relation="==", horizons=(2000,), recipe=lambda Lmax, n, rho, horizon: dict(step=1 / (Lmax + n * rho), rho=rho))
 
 easgd.proves(
-    Guarantee(drift, lambda step, g: -step * g, cite(0, 0, "derived: the bands' forces cancel"), at=pairs, relation="==", steps=60,
-              recipe=lambda Lmax, n, rho: dict(step=1 / (Lmax + n * rho), rho=rho),
+    Guarantee(drift, lambda step, g: -step * g, cite(0, 0, "derived: the bands' forces cancel"), at=pairs, relation="==",
+              steps=60, recipe=lambda Lmax, n, rho: dict(step=1 / (Lmax + n * rho), rho=rho),
               using=dict(g=now(lambda p, pair: _sum(p, p.grad(pair.x.x)))),
               control=Control("an agent tied to nothing", method=lopsided), **elastic,
               note="so at a fixed point the gradients add up to zero"),

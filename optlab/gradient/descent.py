@@ -10,6 +10,7 @@ from optlab.problems.hard import AlongEigenvector, HuberNorm
 from optlab.problems.pool import pool
 
 from ..fold import best, pairs
+from ..functions import exp
 from ..guarantee import Case, Control, Guarantee, cite, now
 from ..measures import Measure, point, sq_distance, sq_gradient, suboptimality
 from ..methods import method
@@ -75,5 +76,9 @@ gradient_descent.proves(
               assumes=(LowerBounded, Smooth), using=dict(gap=now(suboptimality)),
               recipe=lambda L: dict(step=1 / L), control=Control("a function four times less smooth than declared",
               on=lambda rng: [Misdeclared(p, L=p.L / 4) for p in pool(LowerBounded, Smooth)])),
+    Guarantee(suboptimality, lambda k, L, R: 2 * L * R**2 / k, cite(70, 6, "Thm 3.3"), assumes=(Convex, Smooth),
+              recipe=lambda L: dict(step=1 / L), control=beyond, note="index t = k + 1: x_1 is the start"),
+    Guarantee(suboptimality, lambda k, L, mu, R: L / 2 * exp(-4 * k / (L / mu + 1)) * R**2, cite(70, 11, "Thm 3.12"),
+              assumes=(StronglyConvex, Smooth), recipe=lambda L, mu: dict(step=2 / (mu + L)), on=slowest, control=beyond),
     *lower_bounds(lambda L, share: dict(step=share / L), share=(1.9, 1.5, 1.0, 0.5, 0.1)),
 )
