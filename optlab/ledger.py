@@ -10,7 +10,8 @@ ORACLES = frozenset(
     "value grad hess hvp prox prox_f prox_g prox_conjugate project lmo mirror operator T resolvent component_grad "
     "component_value minibatch_grad stochastic_grad stochastic_operator grad_coordinate component_prox sgd_pass "
     "saga_pass coordinate_pass mix mean send linear adjoint lower_grad upper_grad lower_hvp lower_cross "
-    "lower_grad_x solve_lower solve_penalized loss_grad metric precondition".split()
+    "lower_grad_x solve_lower solve_penalized loss_grad metric precondition "
+    "sample_value component_prox_linear prox_linear".split()
 )
 
 

@@ -46,8 +46,8 @@ class MaxAffineOnBox(MaxLinear):
     """The largest of a few affine functions on the cube [-1, 1]^n, its range centred at 0.
 
     ``top`` = max |f| on the cube, exact (a convex function is largest at a vertex). The cube lies in the ball of radius
-    ``outer`` = sqrt n about 0 and holds the one of radius
-    ``within`` = 1; its ``vertices`` are (2^n, n).
+    ``outer`` = sqrt n about 0 and holds the one of radius ``within`` = 1; its ``vertices`` are (2^n, n); the cube is
+    {normals z <= offsets}.
     """
 
     def __init__(self, M: Array, c: Array, *, name: str = ""):
@@ -58,6 +58,7 @@ class MaxAffineOnBox(MaxLinear):
         domain = Box(-np.ones(n), np.ones(n))
         plain = MaxLinear(M, c, over=Simplex(M.shape[0]), domain=domain)
         self.vertices = 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1) - 1
+        self.normals, self.offsets = np.vstack([np.eye(n), -np.eye(n)]), np.ones(2 * n)
         largest = float(plain.value(self.vertices).max())
         super().__init__(M, plain.c - (largest + plain.f_star) / 2, over=Simplex(M.shape[0]), domain=domain,
                          name=name or f"max-affine on a cube of dimension {n}")
@@ -73,3 +74,9 @@ def max_affine_on_box(n: int, pieces: int, seed: int = 0) -> MaxAffineOnBox:
     """Random pieces; their minimum is mostly inside the cube."""
     rng = np.random.default_rng(seed)
     return MaxAffineOnBox(rng.standard_normal((pieces, n)), 0.3 * rng.standard_normal(pieces))
+
+
+def farthest_coordinate(n: int) -> MaxAffineOnBox:
+    """max_i |x_i - a_i| with a inside the cube: one function in every dimension."""
+    a = 0.5 * np.sin(1.0 + 2.0 * np.arange(n))
+    return MaxAffineOnBox(np.vstack([np.eye(n), -np.eye(n)]), np.append(-a, a), name=f"farthest coordinate of {n}")

@@ -19,12 +19,19 @@ from .quadratic import to_numpy
 from .sets import OnSet, Set
 
 
+def _points(x: Array, xi: Array) -> dict[str, int]:
+    """A value costs one a point."""
+    return {"sample_value": x.shape[-2]}
+
+
 class NoisyValues(Wrapped):
     """Values F(x; xi) = f(x) + sigma xi'x / sqrt(d), xi standard normal: E||grad F - grad f||^2 = sigma^2.
 
     ``sample(rng, count)`` draws xi (.., count, d), ``sample_value(x, xi)`` are values at x (.., count, d). Where f is
     G-Lipschitz, M^2 = G^2 + sigma^2 bounds the second moment of the Lipschitz constant of F.
     """
+
+    cost_of = {"sample_value": _points}
 
     def __init__(self, inner: Problem, sigma: float):
         super().__init__(inner)
@@ -85,6 +92,8 @@ class AbsoluteTerms(L1Regression):
     Lipschitz constant. Smoothing f_g(x) = E f(x + g u), u uniform in the unit ball: a'u has the law of ||a|| t, t with
     density (1 - t^2)^((d-1)/2) / B(1/2, (d+1)/2).
     """
+
+    cost_of = {"sample_value": _points}
 
     def __init__(self, X: Array, y: Array, *, name: str = ""):
         super().__init__(X, y, name=name)

@@ -76,11 +76,11 @@ def _noisy(rng):
 
 
 def _crowds(rng):
-    """The same task shared by 2 to 32 agents, every agent at the solution with noise of its own."""
+    """The same task shared by 2 to 16 agents, every agent at the solution with noise of its own."""
     cases = []
-    for n in (2, 4, 8, 16, 32):
-        federation = Federation(heterogeneous_quadratics(n, 3, mu=0.2, common=True, spread=0.0, seed=4), sigma=0.3)
-        cases.append(Case(federation, federation.x_star + np.zeros((n, 3)), steps=40))
+    for n in (2, 4, 6, 8, 16):
+        federation = Federation(heterogeneous_quadratics(n, 2, mu=0.2, common=True, spread=0.0, seed=4), sigma=0.3)
+        cases.append(Case(federation, federation.x_star + np.zeros((n, 2)), steps=24))
     return cases
 
 

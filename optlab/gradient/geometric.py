@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 from array_api_compat import array_namespace
 
 from optlab.problems.assumptions import Smooth, StronglyConvex
@@ -66,8 +65,7 @@ def well_conditioned(rng):
     """Condition numbers up to a few hundred: 40 steps stay far above rounding."""
     chain = NesterovChain(60, kappa=100.0)
     return [Case(p, p.starts(4) + rng.standard_normal((4, *p.point_shape)), steps=40)
-            for p in (chain, *pool(StronglyConvex, Smooth))
-            if p.L / p.mu < 500]
+            for p in (chain, *pool(StronglyConvex, Smooth)) if 1 < p.L / p.mu < 500]
 
 
 fitting = dict(assumes=(StronglyConvex, Smooth), recipe=lambda mu, L: dict(mu=mu, L=L), on=well_conditioned,
@@ -76,7 +74,7 @@ radius0 = start(lambda problem, it: it.sq_radius)
 
 geometric_descent.proves(
     Guarantee(sq_distance, lambda k, mu, L, sq_R0: (1 - (mu / L) ** 0.5) ** k * sq_R0,
-              cite(70, 15, "Thm 3.17", claim="rate"), using=dict(sq_R0=radius0), first=0, **fitting),
+              cite(70, 15, "Thm 3.17", claim="rate"), using=dict(sq_R0=radius0), **fitting),
     Guarantee(sq_distance, lambda sq_radius: sq_radius, cite(70, 15, "Thm 3.17", claim="the ball holds the solution"),
-              using=dict(sq_radius=now(lambda problem, it: it.sq_radius)), first=0, **fitting),
+              using=dict(sq_radius=now(lambda problem, it: it.sq_radius)), **fitting),
 )

@@ -159,6 +159,43 @@ federated_langevin.proves(
 )
 
 
+def settled(k, step, local_steps, H, a, weights, x_start, mean, covariance):
+    """(1 - step m/4)^k W2(law_0, law_inf) + W2(law_inf, target), m the clients' least curvature."""
+    limit = federated_laws(2000, step, local_steps, H, a, weights, x_start)[-1]
+    start, m = Law(x_start, 0 * covariance), np.linalg.eigvalsh(H).min()
+    floor = limit.sq_wasserstein(Law(mean, covariance)) ** 0.5
+    return (1 - step * m / 4) ** k * start.sq_wasserstein(limit) ** 0.5 + floor
+
+
+def grid(**values):
+    """The four clients once for every value of one parameter; ``share`` of the step 1/L, ``K`` local steps."""
+    (name, several), = values.items()
+
+    def family(rng):
+        problem = clients(rng)[0].problem
+        params = [dict(share=0.003, K=5) | {name: v} for v in several]
+        return [Case(problem, steps=int(40 / (p["share"] * p["K"])), params=p | dict(fineness=1 / p["share"]),
+                     label=f"{name} = {p[name]:g}") for p in params]
+
+    return family
+
+
+shape = dict(assumes=(GaussianLaw,), recipe=lambda L, share, K: dict(step=share / L, local_steps=K))
+federated_langevin.proves(
+    Guarantee(wasserstein, settled, cite(152, 3, "main theorem", claim="contraction"), mode="expectation",
+              on=lambda rng: [c.problem for c in clients(rng)],
+              vary=dict(share=(0.1,), K=(1, 5)), steps=400,
+              control=Control("a thousandth of the step", recipe=lambda step: dict(step=step / 1000)),
+              **shape),
+    Guarantee(wasserstein, lambda fineness: fineness**-0.5, cite(152, 3, "main theorem", claim="step"), mode="scaling",
+              over="fineness", on=grid(share=(0.1, 0.05, 0.025, 0.0125)),
+              control=Control("noise without the factor 1/p_c", method=as_method(equal_noise, restartable=True)), **shape),
+    Guarantee(wasserstein, lambda K, L, mu: sqrt(K**2 + L / mu), cite(152, 3, "main theorem", claim="local steps"),
+              mode="scaling", over="K", on=grid(K=(10, 16, 25, 40, 64)),
+              control=Control("steps that grow with K", recipe=lambda step, K: dict(step=step * K / 10)), **shape),
+)
+
+
 def equal_clients(rng):
     """Four clients of equal weight and curvature on the line, started at the target's mean."""
     problem = GaussianClients(np.full((4, 1, 1), 2.0), rng.standard_normal((4, 1)), name="four clients on the line")

@@ -61,7 +61,7 @@ def two_samples(problem, x, c, rng):
     return (problem.column(rise / c) * z)[..., 0, :]
 
 
-@method(needs=("sample_value", "lmo"), family="zeroth-order", restartable=True, symbolic=False)
+@method(needs=("sample_value", "lmo"), family="stochastic", restartable=True, symbolic=False)
 def zeroth_order_frank_wolfe(problem, x, d=0.0, k=0, *, step, rho, c, estimate, rng):
     """d+ = (1 - rho_k) d + rho_k g, x+ = x + step_k (lmo(d+) - x), g from values at distance c_k (Sahu-Zaheer-Kar 2019)."""
     d = d + 0.0 * x
@@ -121,7 +121,7 @@ def saddle(d, scale=1.0, sigma=0.1):
 
 
 def from_vertex(problem, replicates, **options):
-    return Case(problem, np.eye(problem.dim)[-1], replicates=replicates, **options)
+    return Case(problem, np.tile(np.eye(problem.dim)[-1], (replicates, 1)), replicates=replicates, **options)
 
 
 def growing(problem_of, dims, steps, replicates=32):
@@ -153,6 +153,12 @@ def inexact_step(k, step, h, error, L, D):
 
 
 zeroth_order_frank_wolfe.proves(
+    Guarantee(one_step, inexact_step, cite(103, 4, "standard"), at=pairs, assumes=(Convex, SmoothPart, Compact), steps=100,
+              on=lambda rng: [Case(halfway(d), np.eye(d)[-1], replicates=32) for d in (4, 16)],
+              vary=dict(gamma=(later_open_loop, 0.3, 1.0)),
+              recipe=lambda dim, gamma: rdsa(dim) | dict(step=gamma, estimate=gaussian(30)),
+              using=dict(h=now(lambda problem, pair: suboptimality(problem, pair.x)), error=now(estimate_error)),
+              control=Control("to the worst vertex", method=as_method(away))),
     Guarantee(suboptimality, lambda k, dim: dim ** (1 / 3) / (k + 9) ** (1 / 3), cite(103, 1, "Thm 3", claim="in T"),
               mode="order", assumes=(Convex, SmoothPart, Compact), on=two_dimensions, recipe=rdsa,
               control=(unaveraged, apart)),
@@ -171,12 +177,6 @@ zeroth_order_frank_wolfe.proves(
     Guarantee(mean_gap, lambda k, dim: dim ** (1 / 3) / k**0.25, cite(103, 3, "Thm 4", claim="in d"), over="dim",
               on=growing(saddle, (4, 6, 9, 13, 19, 28), 200), **nonconvex,
               control=Control("L that grows with d", on=growing(lambda d: saddle(d, d / 4), (4, 6, 9, 13, 19, 28), 200))),
-    Guarantee(one_step, inexact_step,
-              cite(103, 4, "standard"), at=pairs, assumes=(Convex, SmoothPart, Compact), steps=100,
-              on=growing(halfway, (4, 16), 100), vary=dict(gamma=(later_open_loop, 0.3, 1.0)),
-              recipe=lambda dim, gamma: rdsa(dim) | dict(step=gamma, estimate=gaussian(30)),
-              using=dict(h=now(lambda problem, pair: suboptimality(problem, pair.x)), error=now(estimate_error)),
-              control=Control("to the worst vertex", method=as_method(away))),
 )
 
 
@@ -188,7 +188,7 @@ class Estimate(NamedTuple):
     x: Any
 
 
-@method(needs=("value",), family="zeroth-order", symbolic=False)
+@method(needs=("value",), family="stochastic", symbolic=False)
 def mean_forward_difference(problem, x, *, c, nodes=40):
     """E (f(x + c z) - f(x)) / c z, z normal, by Gauss-Hermite quadrature with nodes^d points (Nesterov-Spokoiny 2017)."""
     t, w = np.polynomial.hermite_e.hermegauss(nodes)
@@ -228,7 +228,7 @@ class Smoothed(NamedTuple):
     x: Any
 
 
-@method(needs=("smoothed_value",), family="zeroth-order", symbolic=False)
+@method(needs=("smoothed_value",), family="stochastic", symbolic=False)
 def ball_smoothing(problem, x, *, g):
     """f_g in closed form (Gasnikov et al. 2022)."""
     return Smoothed(problem.smoothed_value(x, g), problem.smoothed_grad(x, g), problem.smoothed_hess(x, g), x)
@@ -241,13 +241,13 @@ def off_centre(problem, x, *, g):
     return Smoothed(problem.smoothed_value(y, g), problem.smoothed_grad(y, g), problem.smoothed_hess(y, g), x)
 
 
-@method(needs=("sample_value",), family="zeroth-order", symbolic=False)
+@method(needs=("sample_value",), family="stochastic", symbolic=False)
 def two_point(problem, x, *, g, rng):
     """(d / 2g) (F(x + g e; xi) - F(x - g e; xi)) e, e uniform on the sphere (Shamir 2017)."""
     return Estimate(BallSmoothing(problem, g).stochastic_grad(x, rng), x)
 
 
-@method(needs=("sample_value",), family="zeroth-order", restartable=True, symbolic=False)
+@method(needs=("sample_value",), family="stochastic", restartable=True, symbolic=False)
 def zeroth_order_sgd(problem, x, *, step, g, rng):
     """SGD on two-point estimates: x+ = x - step (d / 2g) (F(x + g e; xi) - F(x - g e; xi)) e (Gasnikov et al. 2022)."""
     smoothed = BallSmoothing(problem, g)
@@ -264,7 +264,7 @@ class Accelerated(NamedTuple):
     k: int
 
 
-@method(needs=("sample_value",), family="zeroth-order", symbolic=False)
+@method(needs=("sample_value",), family="stochastic", symbolic=False)
 def zeroth_order_accelerated(problem, x, *, step, g, batch, rng):
     """AC-SA (Lan 2012) on batches of two-point estimates: b = (k + 2)/2, x+ = x - b step G((x + (b - 1) average) / b),
 
