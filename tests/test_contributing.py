@@ -40,7 +40,7 @@ def test_the_method_is_verified_and_its_control_seen(names):
 
 
 def test_an_example_stays_out_of_the_registry(names, methods):
-    assert "proximal_point" not in methods
+    assert "implicit_gradient" not in methods
 
 
 def test_the_problem_refuses_bad_input_in_one_sentence(names):

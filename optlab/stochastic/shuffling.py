@@ -196,7 +196,8 @@ def order_limit(k, Lmax, mu, nu, n):
 
 incremental.proves(
     Guarantee(inverse_least, order_limit, cite(95, 2, "Sec 4", claim="in K"), over="horizon",
-              on=lambda rng: [every_order(AnyOrder(6), k) for k in (100, 125, 160, 200, 250, 320, 400)], control=uniform, **ordered),
+              on=lambda rng: [every_order(AnyOrder(6), k) for k in (100, 125, 160, 200, 250, 320, 400)],
+              control=uniform, **ordered),
     Guarantee(inverse_least, order_limit, cite(95, 2, "Sec 4", claim="in n"), over="n",
               on=lambda rng: [every_order(AnyOrder(n), 200) for n in (2, 4, 6, 8, 10)], control=shrinking, **ordered),
 )
