@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from optlab import run, verify
-from optlab.problems import AbsoluteTerms, Ball, BallSmoothing, IndefiniteOnSet, L1Ball, NoisyValues, OddSquares, Simplex
+from optlab.problems import (
+    AbsoluteTerms,
+    Ball,
+    BallSmoothing,
+    IndefiniteOnSet,
+    L1Ball,
+    NoisyValues,
+    OddSquares,
+    Quadratic,
+    Simplex,
+)
 from optlab.problems.errors import ProblemError
 from optlab.rng import Stream
 from optlab.stochastic.sgd import sgd
@@ -143,7 +153,7 @@ def test_bias_of_forward_differences_by_hand():
 
 def test_noise_in_values():
     p = NoisyValues(l1_norm(3).inner_problem, 0.5)
-    assert p.M == pytest.approx(np.sqrt(1.25))
+    assert pytest.approx(np.sqrt(1.25)) == p.M
     xi = p.sample(Stream(np.arange(20_000)), 1)
     slope = p.sample_value(np.array([[1.0, 0, 0]]), xi) - p.sample_value(np.zeros((1, 3)), xi)
     assert slope.std() == pytest.approx(0.5 / np.sqrt(3), rel=0.03)
@@ -161,7 +171,7 @@ def test_indefinite_quadratics():
 
 
 @pytest.mark.parametrize(("build", "says"), [
-    (lambda: BallSmoothing(Simplex(3), 0.1), "sample_value"),
+    (lambda: BallSmoothing(Quadratic(np.eye(2)), 0.1), "sample_value"),
     (lambda: BallSmoothing(absolute_terms(3), 0.0), "g must be positive"),
     (lambda: NoisyValues(absolute_terms(3), -1.0), "sigma must be nonnegative"),
     (lambda: IndefiniteOnSet([[0.0, 1.0], [0.0, 0.0]], [0.0, 0.0], Simplex(2)), "symmetric"),
