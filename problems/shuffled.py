@@ -89,9 +89,10 @@ class AnyOrder(_Balanced):
         return curves * x + self.nu * s * np.array([-1.0, 1.0, 0.0])
 
 
-def signed_quadratics(n: int, a: float, nu: float) -> LeastSquares:
-    """f_i = a x^2/2 + nu s_i x (up to a constant), s_i = 1 for the first half of the terms and -1 for the others."""
-    signs = np.where(np.arange(n) < n // 2, 1.0, -1.0)
-    problem = LeastSquares(np.full((n, 1), np.sqrt(a)), -nu * signs / np.sqrt(a), name=f"{n} signed quadratics")
-    problem.a, problem.nu = a, nu
-    return problem
+class SignedQuadratics(LeastSquares):
+    """f_i = a x^2/2 + nu s_i x (up to a constant), s_i = 1 for the first half of the n terms and -1 for the others."""
+
+    def __init__(self, n: int, a: float, nu: float):
+        self.a, self.nu = as_positive(a, "a"), as_positive(nu, "nu")
+        signs = np.where(np.arange(n) < n // 2, 1.0, -1.0)
+        super().__init__(np.full((n, 1), np.sqrt(a)), -nu * signs / np.sqrt(a), name=f"{n} signed quadratics")

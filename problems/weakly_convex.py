@@ -59,10 +59,11 @@ class PhaseOnInterval(Problem):
         return np.clip(x, -self.radius, self.radius)
 
     def prox(self, v: Array, step: float) -> Array:
-        """argmin_y f(y) + (y - v)^2 / (2 step) on the interval, step < 1/rho."""
-        if step * self.rho >= 1:
-            raise ProblemError(f"step must be below 1/rho = {1 / self.rho:.4g}, or the proximal point is not unique, got {step}")
-        y = np.clip(v / (1 + step * self.bends), self.kinks[:-1], self.kinks[1:])
+        """argmin_y f(y) + (y - v)^2 / (2 step) on the interval; one of them, where step >= 1/rho."""
+        curves = 1 + step * self.bends
+        inside = np.clip(v / np.where(curves > 0, curves, np.inf), self.kinks[:-1], self.kinks[1:])
+        convex = bool((curves > 0).all())
+        y = inside if convex else np.concatenate(np.broadcast_arrays(inside, self.kinks[:-1], self.kinks[1:]), axis=-1)
         return _lowest(y, lambda y: self.value(y[..., None]) + (y - v) ** 2 / (2 * step))
 
     def envelope(self, x: Array) -> Array:

@@ -11,7 +11,7 @@ import pytest
 from optlab import run
 from optlab.problems import AnyOrder, OneSided
 from optlab.problems.errors import ProblemError
-from optlab.problems.shuffled import signed_quadratics
+from optlab.problems.shuffled import SignedQuadratics
 from optlab.rng import Branches, Stream
 from optlab.stochastic.shuffling import (
     all_orders,
@@ -46,7 +46,7 @@ def test_terms_and_constants(p):
 
 def test_second_moment_by_enumeration():
     n, K, step = 4, 3, 0.3
-    p = signed_quadratics(n, 1.5, 0.7)
+    p = SignedQuadratics(n, 1.5, 0.7)
     rng = Branches()
     states = list(itertools.islice(random_reshuffling(p, np.ones(1), step=step, rng=rng), K + 1))
     for k in range(1, K + 1):
@@ -57,7 +57,7 @@ def test_second_moment_by_enumeration():
 def test_catalogued_value_of_the_second_moment():
     """n = 8, K = 6: the mean of replicates within five standard errors."""
     n, K, step = 8, 6, 0.05
-    p = signed_quadratics(n, 1.0, 1.0)
+    p = SignedQuadratics(n, 1.0, 1.0)
     x = run(random_reshuffling, p, np.ones(1), K, seeds=20_000, step=step).x[:, 0] ** 2
     assert abs(x.mean() - reshuffled_square(K, step, 1.0, 1.0, n, 1.0)) <= 5 * x.std() / np.sqrt(len(x))
 
@@ -99,13 +99,13 @@ def test_grab_herds():
 
 
 def test_grab_beats_random_reshuffling():
-    p = OneSided(16, mu=0.2)
-    K = 100
+    p, K = OneSided(64, mu=0.2), 60
     steps = step_grid(p.L, p.mu, p.n, K)["step"]
     x0 = np.broadcast_to(p.x0, (24, 2))
     herded = p.value(run(grab, p, x0, K, step=steps, record=[]).x).min()
-    random = run(random_reshuffling, p, np.broadcast_to(p.x0, (200, 24, 2)), K, seeds=200, step=steps, order=fresh_on_grid, record=[])
-    assert herded < 0.3 * p.value(random.x).mean(axis=0).min()
+    x0 = np.broadcast_to(p.x0, (200, 24, 2))
+    shuffled = run(random_reshuffling, p, x0, K, seeds=200, step=steps, order=fresh_on_grid, record=[]).x
+    assert herded < 0.3 * p.value(shuffled).mean(axis=0).min()
 
 
 def test_one_fixed_order_is_the_incremental_method():

@@ -11,7 +11,7 @@ from array_api_compat import array_namespace
 
 from optlab.problems import sums
 from optlab.problems.assumptions import SmoothTerms, StronglyConvex, StronglyConvexTerms
-from optlab.problems.shuffled import AnyOrder, OneSided, signed_quadratics
+from optlab.problems.shuffled import AnyOrder, OneSided, SignedQuadratics
 
 from ..functions import log
 from ..guarantee import Case, Control, Guarantee, cite
@@ -172,7 +172,7 @@ EPOCHS = (64, 90, 128, 180, 256, 360)
 
 random_reshuffling.proves(
     Guarantee(sq_distance, reshuffled_square, cite(95, 3, "derived"), mode="expectation", relation="==",
-              on=lambda rng: [Case(signed_quadratics(n, 1.0, 0.5), np.ones(1), steps=20) for n in (4, 6)],
+              on=lambda rng: [Case(SignedQuadratics(n, 1.0, 0.5), np.ones(1), steps=20) for n in (4, 6)],
               recipe=lambda a, share: dict(step=share / a), vary=dict(share=(0.1, 0.7)), control=with_replacement),
     Guarantee(inverse_error, lambda k, L, mu, nu, n: mu**2 * n * k**2 / (L * nu**2), cite(95, 1, "Thm 3.1", claim="in K"),
               over="horizon", on=lambda rng: [on_grid(OneSided(4, mu=0.2), k) for k in EPOCHS], control=symmetric, **reshuffled),
