@@ -7,7 +7,7 @@ STAMP := $(VENV)/.current
 .PHONY: verify test full clean
 
 verify: $(STAMP)
-	$(BIN)/optlab verify --data breast_cancer --html report
+	$(BIN)/optlab verify --html report
 
 test: $(STAMP)
 	$(BIN)/ruff check .

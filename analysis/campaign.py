@@ -88,7 +88,11 @@ def cases_of(g: Guarantee, method: Method, budget: Budget, problem: Any = None, 
     if problem is not None:
         problem.require(*g.assumes, who=f"{method.name} ({g.source})")
         method.require(problem)
-        return [Case(problem, x0)]
+        if g.mode == "scaling":
+            raise AssumptionError(f"{method.name} ({g.source}): a scaling law speaks of a grid of cases, not of one problem")
+        if g.on is not None and not g.assumes:
+            raise AssumptionError(f"{method.name} ({g.source}) speaks of its own cases only")
+        return [Case(problem, x0, foreign=True)]
     family = family or g.on
     if family is not None:
         made = family(np.random.default_rng(FAMILY_SEED))
@@ -158,12 +162,16 @@ def execute(jobs: Sequence[Job], budget: Budget) -> None:
     for group in groups.values():
         try:
             _run_group(group, budget)
-        except AssumptionError as error:  # a measure that this run cannot offer (a law where there is none)
+        except (AttributeError, ValueError) as error:
+            # a measure that this run cannot offer (a law where there is none), or a problem of the caller's that lacks
+            # what the theorem's own cases have; on its own cases a theorem must be readable
+            if not isinstance(error, AssumptionError) and not group[0].case.foreign:
+                raise
             if len(group) > 1:  # only the guarantee that asks for it is refused
                 for job in group:
                     execute([job], budget)
             else:
-                group[0].refused = str(error)
+                group[0].refused = f"{group[0].method.name} ({group[0].guarantee.source}): {error}"
 
 
 def _run_group(group: list[Job], budget: Budget) -> None:

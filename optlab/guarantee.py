@@ -58,6 +58,7 @@ class Case:
     replicates: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
+    foreign: bool = False  # a problem of the caller's, not one that the theorem chose
 
     def __str__(self) -> str:
         return self.label or str(self.problem)

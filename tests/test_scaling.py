@@ -56,3 +56,13 @@ def test_linear_speedup_is_seen_and_its_control_too():
     assert verdict.verdict == "holds"
     assert [c.seen for c in verdict.controls] == [True]
     assert list(verdict.curve["k"]) == [2, 4, 6, 8, 16]
+
+
+def test_a_problem_of_the_callers_is_refused_in_words_where_it_does_not_fit():
+    """A scaling law needs its grid, and theorems about inputs of their own shape say so instead of crashing."""
+    from optlab import coordinate_median
+
+    (verdict,) = verify(law(1.0, 1.0), with_size(2, 1.0))
+    assert verdict.verdict == "refused"
+    assert "grid of cases" in verdict.note
+    assert {v.verdict for v in verify(coordinate_median, with_size(2, 1.0))} == {"refused"}
