@@ -90,8 +90,6 @@ def cases_of(g: Guarantee, method: Method, budget: Budget, problem: Any = None, 
         method.require(problem)
         if g.mode == "scaling":
             raise AssumptionError(f"{method.name} ({g.source}): a scaling law speaks of a grid of cases, not of one problem")
-        if g.on is not None and not g.assumes:
-            raise AssumptionError(f"{method.name} ({g.source}) speaks of its own cases only")
         return [Case(problem, x0, foreign=True)]
     family = family or g.on
     if family is not None:
