@@ -375,6 +375,11 @@ def worst_case_50() -> Iterable[Row]:
     return worst_case_row("worst-case-50", 50, RUNS)
 
 
+@against("worst-case-80", slow=True)
+def worst_case_80() -> Iterable[Row]:
+    return worst_case_row("worst-case-80", 80, 1)
+
+
 @against("expectation")
 def expectation() -> Iterable[Row]:
     from optlab import sgd

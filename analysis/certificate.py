@@ -64,6 +64,7 @@ class Certificate:
     function_values: np.ndarray = field(repr=False)  # (m,), one per leaf Expression
     points: np.ndarray = field(repr=False)  # (n, rank): row i holds the coordinates of leaf Point i
     multipliers: list[Multiplier] = field(repr=False)
+    slack: np.ndarray = field(repr=False)  # (n, n): S, of which slack_min_eig is the smallest eigenvalue
     leaf_points: dict[Point, int] = field(repr=False)
     leaf_expressions: dict[Expression, int] = field(repr=False)
 

@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     w.add_argument("--steps", type=int, required=True, metavar="K")
     for name in ("L", "mu", "G", "D"):
         w.add_argument(f"--{name}", type=float, help=f"constant {name} of the class (default: 1; mu: 0.1)")
+    w.add_argument("--proof", action="store_true", help="show the multipliers: the inequalities that prove the value")
     w.add_argument("--json", metavar="FILE", type=Path)
 
     pl = add("plan", "steps that every applicable theorem asks for, with predicted cost")
@@ -213,12 +214,16 @@ def cmd_worst_case(args: argparse.Namespace) -> int:
         raise ProblemError(f"none of {method.name}'s guarantees can be read on symbolic points")
     from .show import worst_case_table
 
+    proofs = [w.proof() if args.proof and math.isfinite(w.value) else None for _, w in rows]
     if str(args.json) != "-":
         worst_case_table(rows)
+        for proof in filter(None, proofs):
+            print(f"\n{proof}")
     if args.json:
         write_json(args.json, [{"method": w.method, "guarantee": g.title, "source": str(g.source), "steps": w.steps,
                                 "status": w.status, "value": finite(w.value), "dual": finite(w.dual), "exact": w.exact,
-                                "bound": finite(w.bound)} for g, w in rows])
+                                "bound": finite(w.bound), **({"proof": p.as_dict()} if p else {})}
+                               for (g, w), p in zip(rows, proofs, strict=True)])
     return 1 if any(w.exact and w.value > w.bound * (1 + 1e-5) + 1e-6 for _, w in rows) else 0
 
 

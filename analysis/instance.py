@@ -22,7 +22,7 @@ from optlab.problems.assumptions import Convex, Smooth, StronglyConvex
 from optlab.problems.base import Problem
 
 from .certificate import Certificate, Status
-from .sdp import SMALL_ORDER, _assemble, _call, _factor, _prepare, _smat, _solver_name
+from .sdp import SMALL_ORDER, _call, _factor, _program_of, _smat, _solver_name
 from .symbolic import SymbolicError
 
 
@@ -37,8 +37,7 @@ def reduce_dimension(pep: PEP, certificate: Certificate, *, slack: float = 1e-6,
     """
     if not certificate.status.has_value:
         raise ValueError(f"reduce_dimension: certificate is {certificate.status.value}, it holds no instance")
-    _prepare(pep)
-    program = _assemble(pep)
+    program = _program_of(pep)
     if Point.list_of_leaf_points != list(certificate.leaf_points):
         raise ValueError("reduce_dimension: the certificate is another PEP's, or this one's before it grew")
     floor = certificate.value - slack * abs(certificate.value)

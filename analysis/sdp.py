@@ -24,13 +24,14 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from PEPit import PEP, BlockPartition, Constraint, Expression, Function, Point
+from PEPit import PEP, BlockPartition, Constraint, Expression, Function, Point, PSDMatrix
 
 from .certificate import Certificate, Multiplier, Status
 
 __all__ = ["Certificate", "Multiplier", "Status", "solve_pep"]
 
-SMALL_ORDER = 40  # Clarabel factors a dense block of n(n+1)/2 rows: beyond this SCS is faster and smaller
+TINY_ORDER, SMALL_ORDER = 16, 40  # Clarabel factors a dense block of n(n+1)/2 rows: SCS is tried first, briefly, then at length
+BRIEFLY, AT_LENGTH = 2_000, 20_000  # iterations of SCS
 AGREEMENT = 1e-6  # relative agreement of primal and dual (and of the proof with itself) that earns SOLVED
 USABLE = 1e-3  # up to this a number is still returned, as INACCURATE; beyond it the status is FAILED
 
@@ -138,14 +139,13 @@ def _fingerprint(matrix: sp.csr_matrix, constant: np.ndarray, i: int) -> bytes:
     return matrix.indices[part].tobytes() + np.round(data / data[0] + 0.0, 9).tobytes()
 
 
-def _assemble(pep: PEP) -> _Program:
-    """The program of a prepared PEP."""
+def _assemble(constraints: Sequence[Constraint], matrices: Sequence[PSDMatrix], objective: Expression) -> _Program:
+    """The program: maximize the leaf ``objective``, which the metrics (first among the constraints) bound."""
     order, gram = Point.counter, Point.counter * (Point.counter + 1) // 2
     width = gram + Expression.counter
-    active = [c for c in pep._list_of_prepared_constraints if c.activated]
-    equal = [c for c in active if c.equality_or_inequality == "equality"]
-    below = [c for c in active if c.equality_or_inequality == "inequality"]
-    psd = [m for m in pep._list_of_prepared_psd if m.activated and m.shape[0]]
+    equal = [c for c in constraints if c.equality_or_inequality == "equality"]
+    below = [c for c in constraints if c.equality_or_inequality == "inequality"]
+    psd = [m for m in matrices if m.shape[0]]
     lmis = [(m.get_name() or f"LMI {m.counter}", m.shape[0]) for m in psd]
 
     E, e0 = _rows([c.expression for c in equal], order, width)
@@ -174,11 +174,11 @@ def _assemble(pep: PEP) -> _Program:
     equalities = len(rows)
     rows += [(c.get_name(), "inequality", id(c)) for c in below]
     q = np.zeros(width)
-    q[gram + pep.objective.counter] = -1.0
+    q[gram + objective.counter] = -1.0
     program = _Program(
         A=sp.vstack([*parts, B, *lmi_parts, -sp.eye(gram, width)], format="csr"),
         b=np.concatenate([*(-c for c in constants), -b0, *lmi_constants, np.zeros(gram)]),
-        q=q, rows=rows, equalities=equalities, metrics=len(pep.list_of_performance_metrics),
+        q=q, rows=rows, equalities=equalities, metrics=sum(objective in c.expression.decomposition_dict for c in below),
         lmis=[*lmis, ("Gram", order)],
     )
     # 0 <= 0 and 0 = 0 (a difference of equal points) carry nothing and leave the solver without an interior.
@@ -186,6 +186,13 @@ def _assemble(pep: PEP) -> _Program:
     equal_row = np.arange(len(rows)) < equalities
     kept = (np.diff(program.A.indptr)[: len(rows)] > 0) | (b < 0) | ((b > 0) & equal_row)
     return program.restricted(kept)
+
+
+def _program_of(pep: PEP) -> _Program:
+    """The program of a PEP, whose class constraints are written if they are not yet."""
+    _prepare(pep)
+    return _assemble([c for c in pep._list_of_prepared_constraints if c.activated],
+                     [m for m in pep._list_of_prepared_psd if m.activated], pep.objective)
 
 
 _prepared: weakref.WeakKeyDictionary[PEP, tuple[int, ...]] = weakref.WeakKeyDictionary()
@@ -224,7 +231,7 @@ def _prepare(pep: PEP) -> None:
 _Fields = dict[str, Any]  # of a Certificate
 
 
-def _call(program: _Program, solver: str, tol: float) -> tuple[Status, np.ndarray, np.ndarray]:
+def _call(program: _Program, solver: str, tol: float, iterations: int = AT_LENGTH) -> tuple[Status, np.ndarray, np.ndarray]:
     """Status, z and y of one solver call on data scaled to max|b| = 1.
 
     SOLVED only means that vectors came back. The Gram part of z is taken from the cone, hence PSD.
@@ -254,7 +261,7 @@ def _call(program: _Program, solver: str, tol: float) -> tuple[Status, np.ndarra
             theirs.append(rows.start + r * (r + 1) // 2 + c)
         index = np.concatenate(theirs)
         data, cone = {"A": A[index], "b": b[index], "c": q}, {"z": zero, "l": positive, "s": orders}
-        out = scs.SCS(data, cone, eps_abs=tol, eps_rel=tol, max_iters=20_000, verbose=False).solve()
+        out = scs.SCS(data, cone, eps_abs=tol, eps_rel=tol, max_iters=iterations, verbose=False).solve()
         # Its "inaccurate" verdicts (-6, -7) are what a slow solve ends with: they prove nothing.
         infeasible, unbounded = (out["info"]["status_val"] == code for code in (-2, -1))
         x, y, s = out["x"], np.empty_like(b), np.empty_like(b)
@@ -274,8 +281,9 @@ def _judge(program: _Program, status: Status, z: np.ndarray, y: np.ndarray) -> t
     """Both values and their errors, recomputed (fields of a Certificate), and the projected multipliers."""
     if status is not Status.SOLVED:
         fields = dict.fromkeys(("gap", "slack_min_eig", "primal_error", "dual_error"), math.nan)
+        order = program.lmis[-1][1]
         value = math.inf if status is Status.UNBOUNDED else math.nan
-        return {**fields, "status": status, "value": value, "dual_value": value}, y
+        return {**fields, "status": status, "value": value, "dual_value": value, "slack": np.full((order, order), math.nan)}, y
     y, (*lmis, (_, order, gram)) = y.copy(), program.blocks()
     slack = program.b - program.A @ z
     equal, below = slice(program.equalities), slice(program.equalities, len(program.rows))
@@ -297,7 +305,8 @@ def _judge(program: _Program, status: Status, z: np.ndarray, y: np.ndarray) -> t
     y[gram] = 0.0
     left = program.q + program.A.T @ y
     size = gram.stop - gram.start
-    slack_min_eig = float(np.linalg.eigvalsh(_smat(left[:size], order))[0])
+    S = _smat(left[:size], order)
+    slack_min_eig = float(np.linalg.eigvalsh(S)[0])
     dual_value = float(program.b @ y)
     missing = max(0.0, -slack_min_eig) * float(program.trace() @ z)
     missing += float(np.abs(left[size:]) @ np.abs(z[size:]))
@@ -310,21 +319,25 @@ def _judge(program: _Program, status: Status, z: np.ndarray, y: np.ndarray) -> t
         value = dual_value = math.nan
     floored = max(largest, 1e-8 * program.natural)
     return {"status": status, "value": value, "dual_value": dual_value, "gap": distance / floored,
-            "slack_min_eig": slack_min_eig, "primal_error": primal_error, "dual_error": missing / floored}, y
+            "slack_min_eig": slack_min_eig, "primal_error": primal_error, "dual_error": missing / floored, "slack": S}, y
 
 
 def _solve(program: _Program, solver: str | None, tol: float) -> tuple[_Fields, np.ndarray, np.ndarray]:
     """Solve and judge: fields, z, y. With no solver named, a doubtful answer of one is put to the other."""
     order = max(n for _, n in program.lmis)
-    names = ["CLARABEL", "SCS"] if order <= SMALL_ORDER else ["SCS", "CLARABEL"]
+    attempts = [("CLARABEL", 0), ("SCS", AT_LENGTH)]
     if solver is not None:
-        names = [_solver_name(solver)]
+        attempts = [(_solver_name(solver), AT_LENGTH)]
     elif order > 2 * SMALL_ORDER:
-        names = ["SCS"]  # Clarabel would take minutes
+        attempts = attempts[1:]  # Clarabel would take minutes
+    elif order > SMALL_ORDER:
+        attempts = attempts[::-1]
+    elif order > TINY_ORDER:
+        attempts = [("SCS", BRIEFLY), *attempts]
     ranking = [Status.SOLVED, Status.UNBOUNDED, Status.INFEASIBLE, Status.INACCURATE, Status.FAILED]
     answers = []
-    for name in names:
-        status, z, y = _call(program, name, tol)
+    for name, iterations in attempts:
+        status, z, y = _call(program, name, tol, iterations)
         fields, y = _judge(program, status, z, y)
         answers.append((fields | {"solver": name}, z, y))
         if fields["status"] in ranking[:3]:
@@ -354,8 +367,7 @@ def solve_pep(
     invalidated.
     """
     start = time.perf_counter()
-    _prepare(pep)
-    program = _assemble(pep)
+    program = _program_of(pep)
     homogeneous = not program.b.any()
     if homogeneous:
         # Without any constant (a potential that must decrease, a forgotten initial condition) every instance

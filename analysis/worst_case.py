@@ -79,6 +79,17 @@ class WorstCase:
         return interpolated(declared.problem, declared.x0, solve_pep(declared.pep),
                             f"worst instance of {self.method} at k = {self.steps}")
 
+    def proof(self, *, short: bool = True) -> Any:
+        """The multipliers as a table (``Proof``), with as few inequalities as the value needs where ``short``.
+
+        Raises ``ValueError`` where there is no value.
+        """
+        from .proof import name_points, proof_of
+
+        declared = self.reading.declare()  # again: PEPit keeps one program at a time
+        name_points(declared.problem, declared.iterates)
+        return proof_of(f"{self.measure} of {self.method} after {self.steps} steps", declared.pep, short=short)
+
     def __str__(self) -> str:
         what = f"{self.method}, {self.steps} steps, {self.measure}"
         if math.isnan(self.value):
@@ -139,6 +150,7 @@ class Declared(NamedTuple):
     measure: str
     bound: float
     params: Mapping[str, Any]
+    iterates: list[Any]
 
 
 @dataclass(frozen=True)
@@ -229,7 +241,7 @@ class Reading:
             pep.set_performance_metric(metric - bound if difference else metric)
         s.finish()
         what = read.name + ("" if fold is last else f" [{fold}]") + (" - bound" if difference else "")
-        return Declared(pep, s, x0, what, 0.0 if difference else bound, chosen)
+        return Declared(pep, s, x0, what, 0.0 if difference else bound, chosen, points)
 
     def _parameters(self, s: Any, m: Method) -> tuple[dict[str, Any], dict[str, Any]]:
         """What bounds may name, and what the method is given: the recipe, the caller's parameters, the control's."""
