@@ -312,37 +312,6 @@ def test_exact_is_claimed_for_interpolation_classes_only():
     assert not worst_case(optlab.past_extragradient, (Coherent(), LipschitzOperator(1.0)), 2, measure=sq_distance, step=0.3).exact
 
 
-# --- the worst instance ----------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("method", "stated", "steps"), [
-    (optlab.gradient_descent, SMOOTH, 4),
-    (optlab.nesterov, SMOOTH, 3),
-    (optlab.gradient_descent, (Smooth(1.0), StronglyConvex(0.1)), 3),
-    (optlab.nesterov_strongly_convex, (Smooth(2.0), StronglyConvex(0.1)), 3),
-])
-def test_the_worst_instance_meets_the_value(method, stated, steps):
-    w = worst_case(method, stated, steps, measure=suboptimality)
-    worst_case(optlab.gradient_descent, SMOOTH, 1)  # another program in between
-    problem, x0 = w.instance()
-    trace = optlab.run(method, problem, x0, steps, record=[suboptimality], **w.params)
-    assert trace["f(x) - f*"][-1] == pytest.approx(w.value, rel=1e-5)
-    assert np.linalg.norm(x0) == pytest.approx(1.0, rel=1e-5)
-    assert np.all(problem.grad(problem.x_star) == pytest.approx(0, abs=5e-6))
-    # it is in its class, on a batch of points
-    x, y = np.random.default_rng(0).standard_normal((2, 20, *problem.point_shape))
-    gx, gy, L, mu = problem.grad(x), problem.grad(y), problem.L, getattr(problem, "mu", 0.0)
-    below = (problem.value(y) + problem.inner(gy, x - y) + mu / 2 * problem.sq(x - y)
-             + problem.sq(gx - gy - mu * (x - y)) / (2 * (L - mu)))
-    assert np.all(problem.value(x) >= below - 1e-6)
-    h = 1e-6
-    slope = (problem.value(x + h * y) - problem.value(x - h * y)) / (2 * h)
-    assert slope == pytest.approx(problem.inner(gx, y), abs=1e-5)
-
-
-def test_other_classes_have_no_runnable_instance():
-    with pytest.raises(SymbolicError, match="one smooth"):
-        worst_case(optlab.proximal_gradient, COMPOSITE, 2).instance()
-
-
 # --- all theorems that can be read -----------------------------------------------------------------------------
 SYMBOLIC = [(m, g) for m in all_methods().values() for g in m.guarantees if readable(g, m)]
 NO_CERTIFICATE = {"frank_wolfe[70.8(duality gap)]", "fixed_point_iteration[34.2(T averaged)]", "halpern[34.4]", "halpern[34.5]",
