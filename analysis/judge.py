@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -200,7 +201,7 @@ def judge_order(g: Guarantee, k: np.ndarray, reading: Reading, bound: np.ndarray
 
 def judge_scaling(g: Guarantee, sizes: list[float], runs: list[Judgement], tolerance: float = 0.1) -> Judgement:
     """A law over a grid of cases: the exponent of measured / bound (at the end of each run) in ``g.over`` must not be
-    above zero ("==": be zero). The tolerance is what a finite grid leaves of lower-order terms, as for orders."""
+    above zero (">=": below it; "==": be zero). The tolerance is what a finite grid leaves of lower-order terms, as for orders."""
     order = np.argsort(sizes)
     x = np.asarray(sizes, dtype=float)[order]
     measured = np.array([runs[i].measured[-1] for i in order])
@@ -219,9 +220,9 @@ def judge_scaling(g: Guarantee, sizes: list[float], runs: list[Judgement], toler
         return result("violated", float("inf"), "a measured value is NaN, infinite or zero")
     law = statistics.scaling(x, y)
     value, lo, hi = float(law.exponent[0]), float(law.lo[0]), float(law.hi[0])
-    two_sided = g.relation == "=="
-    wrong = lo > tolerance or (two_sided and hi < -tolerance)
-    right = hi <= tolerance and (not two_sided or lo >= -tolerance)
+    least, most = (-math.inf if g.relation == "<=" else -tolerance), (math.inf if g.relation == ">=" else tolerance)
+    wrong = lo > most or hi < least
+    right = lo >= least and hi <= most
     note = f"exponent of measured / bound in {g.over}: {value:.3f} in [{lo:.3f}, {hi:.3f}] over {len(x)} cases"
     return result("violated" if wrong else "holds" if right else "inconclusive", float(np.exp(value)), note)
 
@@ -232,6 +233,7 @@ def judge(g: Guarantee, quantities: Quantities, k: np.ndarray, reading: Reading,
     bound = bound_values(g, quantities, k, reading)
     if g.mode == "scaling":  # one run of many: judged when all are there
         flat = reading.values.reshape(len(k), -1).mean(axis=1)
+        flat = running_minimum(flat) if g.at.minimum else flat
         return Judgement("inconclusive", float("nan"), int(k[-1]), flat, bound.reshape(len(k), -1).mean(axis=1), k)
     if g.mode == "order":
         return judge_order(g, k, reading, bound)

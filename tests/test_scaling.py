@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from optlab import Case, Control, Guarantee, Measure, cite, local_sgd, verify
+from optlab import Case, Control, Guarantee, Measure, best, cite, last, local_sgd, verify
 from optlab.methods import Method
 from optlab.problems import ProblemError, Quadratic
 
@@ -39,11 +39,28 @@ def law(power, claim, **options):
     (1.0, 1.5, "==", "violated"),
     (1.0, 0.5, "<=", "violated"),
     (-1.0, -1.0, "==", "holds"),
+    (1.5, 1.0, ">=", "holds"),
+    (0.5, 1.0, ">=", "violated"),
 ])
 def test_exponents_are_told(power, claim, relation, expected):
     (verdict,) = verify(law(power, claim, relation=relation), controls=False)
     assert verdict.verdict == expected
     assert f"{power - claim:.3f}" in verdict.note
+
+
+def doubling(problem, x, *, step):
+    while True:
+        yield x
+        x = 2 * problem.n * x
+
+
+def test_the_best_iterate_is_the_one_that_the_law_speaks_of():
+    """An iterate that grows by 2n a step: the last value is n^9 or so, the best one is the start's, n."""
+    for fold, expected in ((best, "holds"), (last, "violated")):
+        (verdict,) = verify(Method(doubling).proves(Guarantee(
+            final, lambda n: n, cite(0, 0, "made up"), mode="scaling", over="n", on=grid(1.0), at=fold,
+            recipe=lambda: dict(step=1.0), control=Control("none needed", problem=lambda p: p))), controls=False)
+        assert verdict.verdict == expected
 
 
 def test_a_law_names_its_quantity_and_grid():
