@@ -2,14 +2,32 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from optlab import gradient_descent, nesterov, plan, run, sgd, solve
+from optlab import (
+    Control,
+    Guarantee,
+    cite,
+    conjugate_gradient,
+    cubic_newton,
+    fista,
+    gradient_descent,
+    nesterov,
+    plan,
+    projected_subgradient,
+    proximal_point,
+    run,
+    sgd,
+    solve,
+    suboptimality,
+)
+from optlab.analysis.registry import all_methods
 from optlab.analysis.solve import certificate
 from optlab.methods import Method
-from optlab.problems import AssumptionError, Lasso, LeastSquares, LogisticRegression, ProblemError, Quadratic
+from optlab.problems import AssumptionError, Lasso, LeastSquares, LogisticRegression, ProblemError, Quadratic, Resisting
 from optlab.problems.base import Problem
 from optlab.running import StopReason
 
@@ -72,6 +90,116 @@ def test_a_free_step_is_chosen_against_the_noise_floor():
     (fine,) = plan(problem, 1e-3, methods=[sgd])
     assert fine.random
     assert fine.steps > coarse.steps
+
+
+def test_every_method_is_ranked_or_refused_in_words():
+    table = plan(P, 1e-3)
+    assert {r.method for r in table}.isdisjoint(table.refused)
+    assert {r.method for r in table} | set(table.refused) == set(all_methods())
+    said = table.refused
+    assert said["frank_wolfe"] == f"needs lmo, which {P} does not have"
+    assert said["cubic_newton"] == "its bound speaks of the run itself (D), not of the start alone"
+    assert said["adagrad"].startswith("no theorem on f(x) - f*: its theorems speak of")
+    assert said["top_k"] == "a rule done in one stroke: it takes no steps"
+    logistic = LogisticRegression.from_data("breast_cancer", l2=0.1)
+    methods = [gradient_descent, conjugate_gradient]
+    refused = plan(logistic, 1e-3, methods=methods).refused
+    assert refused == {"conjugate_gradient":
+                       f"its theorem on f(x) - f* assumes QuadraticForm, which {logistic} does not promise"}
+    lasso = Lasso.from_data("diabetes")
+    assert plan(lasso, 1e-3, methods=[fista, proximal_point]).refused == {
+        "proximal_point": f"needs the prox of the whole objective; that of {lasso} is of its second part"}
+    with pytest.raises(ProblemError, match="cubic_newton: its bound speaks of the run itself"):
+        plan(P, 1e-3, methods=[cubic_newton])
+
+
+def floor(problem, x, *, step):
+    """A method whose bound has a noise floor of 0.01."""
+    yield from gradient_descent(problem, x, step=step)
+
+
+floor = Method(floor).proves(
+    Guarantee(suboptimality, lambda k, R: R**2 / k + 0.01, cite(0, 0, "nobody"), recipe=lambda L: dict(step=1 / L),
+              control=Control("too long a step", recipe=lambda L: dict(step=3 / L))))
+
+
+def test_a_bound_with_a_floor_is_refused_below_it():
+    assert plan(P, 0.1, methods=[floor])[0].steps == math.ceil(P.sq(P.x0 - P.x_star) / 0.09)
+    with pytest.raises(ProblemError, match=r"floor: its bound does not come down to f\(x\) - f\* <= 0.005"):
+        plan(P, 0.005, methods=[floor])
+
+
+def test_steps_are_counted_where_the_theorem_speaks():
+    """The theorem of the subgradient method is about the average, which gets there at another k than the iterates."""
+    problem, eps = Resisting(20, 1.0, 2.0), 0.3
+    (row,) = plan(problem, eps, x0=np.zeros(20), methods=[projected_subgradient])
+    trace = run(projected_subgradient, problem, np.zeros(20), row.steps, record=["iterates"], **row.params)
+    points = np.array([it.x for it in trace.iterates])
+    averages = np.cumsum(points, axis=0)[:-1] / np.arange(1, len(points))[:, None]
+    first = 1 + int(np.argmax(problem.value(averages) - problem.f_star <= eps))
+    assert row.took(problem, eps, np.zeros(20)) == first <= row.steps
+    assert np.argmax(problem.value(points) - problem.f_star <= eps) != first
+
+
+def test_predictions_stand_beside_runs():
+    eps = 1e-4
+    table = plan(P, eps, methods=[gradient_descent, nesterov, conjugate_gradient])
+    measured = table.measure()
+    assert [t.row for t in measured] == list(table)
+    for t in measured:
+        assert t.reached
+        assert t.steps == t.row.took(P, eps)
+        assert t.looseness == t.row.steps / t.steps >= 1
+        assert 0 < t.seconds < 1
+        assert f"{t.row.steps:,}" in str(measured)
+        assert f">{t.steps:,}<" in measured._repr_html_()
+    assert [t.row for t in table.measure(within=table[1].seconds)] == table[:2]
+    assert measured._repr_html_().count("<tr>") == len(measured) + 1
+
+
+def test_a_run_that_is_not_there_in_time_says_so():
+    """Ten thousand short steps, and one that is too long already: neither outlasts the caller's patience."""
+    def idle(problem, x, *, calls):
+        while True:
+            for _ in range(calls):
+                problem.grad(x)
+            yield x
+
+    for calls in (10, 10**5):
+        body = Method(idle).proves(Guarantee(
+            suboptimality, lambda k: 1e3 / k**3, cite(0, 0, "nobody"), vary=dict(calls=(calls,)),
+            control=Control("none", recipe=lambda: dict(calls=0))))
+        (row,) = plan(P, 1e-9, methods=[body])
+        late = row.measure(P, 1e-9, patience=0.05)
+        assert not late.reached
+        assert late.steps < row.steps == 10**4
+        assert math.isnan(late.looseness)
+        assert late.cells[2].startswith("> ")
+        assert late.cells[3] == ""
+        assert late.kept, "its steps were not all taken"
+
+
+def test_a_promise_that_is_not_kept_is_named():
+    """All the steps that the theorem asks for, a thousand times too short."""
+    (row,) = plan(P, 1e-4, methods=[gradient_descent])
+    broken = replace(row, params={"step": 1e-3 / P.L}).measure(P, 1e-4)
+    assert (broken.reached, broken.kept, broken.steps) == (False, False, row.steps)
+    assert "NOT KEPT" in broken.cells
+    assert row.measure(P, 1e-4).kept
+
+
+def test_the_picture_has_a_mark_a_method_and_the_diagonal():
+    measured = plan(P, 1e-4, methods=[gradient_descent, nesterov]).measure()
+    ax = measured.plot()
+    diagonal, marks, arrows = ax.lines
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert diagonal.get_xy1()[0] == diagonal.get_xy1()[1] > 0
+    assert diagonal.get_xy2()[0] == diagonal.get_xy2()[1] > 0
+    assert list(marks.get_xdata()) == [t.row.steps for t in measured]
+    assert list(marks.get_ydata()) == [t.steps for t in measured]
+    assert len(arrows.get_xdata()) == 0
+    assert measured.plot(ax, marker="s") is ax
+    assert len(ax.lines) == 5, "the diagonal is drawn once"
 
 
 @pytest.mark.parametrize(("call", "sentence"), [
