@@ -12,6 +12,7 @@ from optlab.gradient.descent import gradient_descent
 from optlab.problems import Ball, Constrained, NesterovChain, OnDomain, PhaseOnInterval, Quadratic, SinePL
 from optlab.problems.errors import ProblemError
 from optlab.problems.noise import Noisy
+from optlab.proximal.point import proximal_point
 from optlab.rng import Stream
 from optlab.stochastic.folds import Past, drawn, over_the_past, uniformly_drawn
 from optlab.stochastic.model_based import (
@@ -22,7 +23,6 @@ from optlab.stochastic.model_based import (
     prox_linear,
     prox_linear_method,
     prox_point,
-    proximal_point,
     stochastic_model_based,
 )
 from optlab.stochastic.parameter_free import u_dog, unixgrad
@@ -168,6 +168,26 @@ def test_u_dog_forgets_its_first_movement():
     assert max(ends) < p.L * np.sum(p.x_star**2) / 400**2
     descent = gradient_descent(p, np.zeros(201), step=1 / p.L)
     assert p.value(next(itertools.islice(descent, 800, None))) - p.f_star > 5 * max(ends)  # as many gradients
+
+
+def test_u_dog_regret_is_below_its_bound_step_by_step():
+    """sum of w <g, x - x*> <= r (2 R + 5 r) sqrt(Q + M), for gradients as they were drawn, with noise or without."""
+    for p, x0 in ((Noisy(Quadratic(np.diag([1.0, 0.01])), 0.7), np.full((50, 2), 3.0)),
+                  (Noisy(NesterovChain(21), 0.1), np.zeros((50, 21)))):
+        drawn = []
+
+        class Recorded:
+            norm, sq, column = p.norm, p.sq, p.column
+
+            def stochastic_grad(self, x, rng, p=p, drawn=drawn):
+                drawn.append(p.stochastic_grad(x, rng))
+                return drawn[-1]
+
+        R, regret = p.norm(x0 - p.x_star), 0.0
+        for it in itertools.islice(u_dog(Recorded(), x0, r_eps=1e-2, rng=Stream(np.arange(50))), 200):
+            if drawn:
+                regret = regret + it.last * p.inner(drawn[-1], it.x - p.x_star)
+                assert (regret <= it.r * (2 * R + 5 * it.r) * np.sqrt(it.G) * (1 + 1e-12)).all()
 
 
 def test_u_dog_carries_replicates():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from optlab import checkpointed_gradient, merged_gradient, objective_amortization, run, semi_amortized, sized_descent
+from optlab.decentralized.noise import _cubed, _gaussian_cubed, _third_moment, expansion_error, smoothing_error
 from optlab.problems.agents import Space
 from optlab.problems.amortized import Amortized, ParametricQuadratic
 from optlab.problems.chains import ResidualChain
@@ -86,6 +87,20 @@ def test_identical_agents_merge_to_the_gradient():
     x = np.ones((4, 2))
     np.testing.assert_allclose(merged_gradient(problem, x).gradient[0], problem.loss.grad(x[0]), rtol=1e-14)
     np.testing.assert_allclose(problem.diversity(x), 0, atol=1e-30)
+
+
+def test_third_moment_and_taylor_of_the_merged_gradient_for_a_hundred_losses():
+    """E||e||^3 by quadrature against draws; the two third-order bounds on fresh losses and configurations."""
+    rng = np.random.default_rng(8)
+    for _ in range(100):
+        problem = SharedLoss(Cosines(rng.standard_normal((4, 3)) / 2, rng.uniform(0, 6, 4)), ring(8))
+        it = merged_gradient(problem, rng.standard_normal(3) + rng.uniform(0.01, 1) * rng.exponential(1.0, (8, 3)))
+        third, normal = _cubed(problem, it), _third_moment(problem, it)
+        assert normal <= _gaussian_cubed(problem, it) * (1 + 1e-9)
+        assert smoothing_error(problem, it) <= problem.M4 / 6 * (third + normal)
+        assert expansion_error(problem, it) <= problem.M4 / 6 * third
+    draws = rng.standard_normal((400_000, 3)) @ np.linalg.cholesky(problem.diversity(it.x)).T
+    assert np.isclose(np.mean(np.sum(draws**2, axis=1) ** 1.5), normal, rtol=0.02)
 
 
 def test_a_small_model_stops_at_its_floor():

@@ -15,14 +15,16 @@ from optlab.problems.shuffled import SignedQuadratics
 from optlab.rng import Branches, Stream
 from optlab.stochastic.shuffling import (
     all_orders,
-    alternating,
     fresh,
     fresh_on_grid,
     grab,
     incremental,
+    least_drift,
+    no_step_does_better,
     random_reshuffling,
     replaced,
     reshuffled_square,
+    reshuffling_floor,
     step_grid,
 )
 
@@ -120,7 +122,6 @@ def test_orders():
     assert (np.sort(fresh(p, rng), axis=-1) == np.arange(6)).all()
     assert fresh_on_grid(p, rng).shape == (100, 1, 6)
     assert (np.sort(replaced(p, rng), axis=-1) != np.arange(6)).any()
-    assert p.signs[alternating(p, rng)].tolist() == [1, -1, 1, -1, 1, -1]
 
 
 @pytest.mark.parametrize(("build", "says"), [
@@ -131,3 +132,33 @@ def test_orders():
 def test_errors_are_one_sentence(build, says):
     with pytest.raises(ProblemError, match=says):
         build()
+
+
+@pytest.mark.parametrize("n", [2, 4, 6])
+@pytest.mark.parametrize("u", [0.01, 0.1, 0.5, 1.0])
+def test_drift_of_an_epoch_against_every_order(n, u):
+    """E x_1 from 0, all orders enumerated, is above the lower bound, and near it for short steps."""
+    p, x = OneSided(n, L=2.0, mu=0.1, nu=0.7), 0.0
+    step = u / 2.0
+    orders = np.array(list(itertools.permutations(range(n))))
+    x = np.zeros((len(orders), 2))
+    for t in range(n):
+        x = x - step * p.component_grad(x, orders[:, t])
+    drift, bound = x[:, 0].mean() / (step * 0.7), least_drift(np.array([[u]]), n, 1)[0]
+    assert bound <= drift * (1 + 1e-12)
+    assert u > 0.01 or bound >= 0.9 * drift
+
+
+def test_drift_of_many_epochs_against_a_simulation():
+    """E x_K itself, at three standard errors."""
+    p, u = OneSided(4, L=1.0, mu=0.1), 0.05
+    trace = run(random_reshuffling, p, np.zeros(2), 60, seeds=4000, record=(), step=u)
+    x = trace.x[:, 0] / u
+    assert x.mean() + 3 * x.std() / np.sqrt(4000) >= least_drift(np.array([[u]]), 4, 60)[0] >= 0.6 * x.mean()
+
+
+def test_the_floor_is_above_the_simple_bound_at_every_condition_number():
+    """Which is what makes L nu^2/(12 mu^2 n K^2) a theorem: kappa to 10^4, K from 20 kappa on."""
+    for n, kappa, often in itertools.product((4, 6, 8, 10, 12), (4, 10, 100, 1000, 10_000), (20, 50, 400)):
+        constants = dict(k=often * kappa, L=1.0, mu=1 / kappa, nu=1.0, n=n)
+        assert reshuffling_floor(**constants) >= no_step_does_better(**constants)

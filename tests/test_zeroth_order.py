@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,7 @@ from optlab.stochastic.sgd import sgd
 from optlab.stochastic.zeroth_order import (
     absolute_terms,
     ac_sa,
+    batched,
     coordinates,
     gaussian,
     halfway,
@@ -188,3 +191,22 @@ def test_a_users_own_problem():
     verdicts = verify(zeroth_order_sgd, p, x0=p.x_star + 1.0, replicates=1000)
     assert verdicts
     assert all(v.verdict == "holds" for v in verdicts)
+
+
+def test_accelerated_constants_follow_from_the_recipe_in_every_dimension():
+    """Smoothing (22.2), variance (22.3) and AC-SA's theorem at the prescribed steps: 10 d^(1/4) M R/k, up to d = 10^8."""
+    for dim, eps, M, R in itertools.product((2, 3, 10, 256, 10**4, 10**8), (0.5, 0.1, 1e-3), (1.0, 3.0), (1.0, 0.2)):
+        k = int(np.ceil(4 * dim**0.25 * M * R / eps))
+        made = batched(eps, M, R, dim, k)
+        theorem = ac_sa(k, R, M, dim, **made)
+        assert theorem <= 10 * dim**0.25 * M * R / k
+        assert theorem <= 2.5 * eps
+        assert k * made["batch"] <= dim * (M * R / eps) ** 2 + k  # values: two an estimate
+
+
+@pytest.mark.parametrize("d", [2, 64, 1024])
+def test_variance_of_the_estimate_grows_exactly_as_d(d):
+    """On a linear piece E||G||^2 = d M^2: the bound d^2/(d - 1) M^2 is met as d grows."""
+    p = ridge_function(d)
+    g = BallSmoothing(p, 0.1).stochastic_grad(np.tile(5 * np.eye(d)[0], (4000, 1)), Stream(np.arange(4000)))
+    assert np.isclose(p.sq(g).mean() / d, 1.0, atol=6 * np.sqrt(2 / 4000))

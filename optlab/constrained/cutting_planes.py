@@ -8,6 +8,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from optlab.problems.assumptions import Convex, InsidePolytope
+from optlab.problems.base import Wrapped
 from optlab.problems.polytopes import centroid, cut, max_affine_on_box
 
 from ..fold import best
@@ -72,12 +73,11 @@ feasible_suboptimality = Measure("f(x) - f*, x feasible", _feasible_suboptimalit
                                  r"\min_{s<k,\,x_s\in X} f(x_s) - f^\star", suboptimality.magnitude, symbolic=False)
 
 
-def _the_wrong_side(problem, x, vertices=None):
-    """Control: the half is kept on which f is larger than at x."""
-    vertices = problem.vertices if vertices is None else vertices
-    while True:
-        yield Region(x, vertices)
-        x, vertices = centroid(cut(vertices, -problem.grad(x), x))
+class Reversed(Wrapped):
+    """Control: a problem whose subgradients point the other way."""
+
+    def grad(self, x):
+        return -self.inner_problem.grad(x)
 
 
 def _too_small(problem, x, shape=None, *, outer):
@@ -96,7 +96,7 @@ center_of_gravity.proves(
               assumes=(Convex, InsidePolytope), at=best,
               on=lambda rng: [Case(max_affine_on_box(n, pieces, seed), steps=steps)
                               for n, pieces, seed, steps in ((2, 6, 1, 40), (1, 4, 2, 30), (3, 8, 3, 40))],
-              control=Control("the wrong half is kept", method=as_method(_the_wrong_side, batched=False))),
+              control=Control("the wrong half is kept", problem=Reversed)),
 )
 ellipsoid_method.proves(
     Guarantee(feasible_suboptimality,

@@ -54,14 +54,6 @@ def prox_linear_method(problem, x, *, step):
         x = problem.prox_linear(x, step)
 
 
-@method(needs=("prox",), family="proximal", restartable=True)
-def proximal_point(problem, x, *, step):
-    """x+ = prox_{step f}(x) (Rockafellar 1976)."""
-    while True:
-        yield x
-        x = problem.prox(x, step)
-
-
 envelope = Measure("||grad phi_{1/rb}(x)||^2", lambda problem, it: problem.sq(problem.envelope_grad(point(it))),
                    r"\|\nabla \varphi_{1/\bar\rho}(x_k)\|^2",
                    lambda problem, it: EPS * 64 * (problem.rb * problem.norm(point(it))) ** 2, symbolic=False)
@@ -136,7 +128,4 @@ deterministic = dict(assumes=(WeaklyConvex, LowerBounded), at=best, on=retrieval
 prox_linear_method.proves(
     Guarantee(envelope, lambda k, rho, D0: 8 / 3 * (2 + sqrt(3)) ** 2 * rho * D0 / k,
               cite(149, 4, "derived", claim="prox-linear"), **deterministic),
-)
-proximal_point.proves(
-    Guarantee(envelope, lambda k, rho, D0: 4 * rho * D0 / k, cite(149, 4, "derived", claim="prox-point"), **deterministic),
 )
