@@ -40,6 +40,7 @@ class Budget:
     horizons: int = 2  # how many of a guarantee's horizons
     cases: int = 3  # pool problems a guarantee, at most
     failure: float = 1e-6
+    asked: bool = False  # whether ``steps`` is the caller's wish, which goes before a theorem's own
 
 
 QUICK = Budget()
@@ -103,14 +104,15 @@ def jobs_of(g: Guarantee, method: Method, case: Case, budget: Budget, overrides:
             control: Control | None = None) -> list[Job]:
     """Every run that judging ``g`` on ``case`` takes: one a recipe and, where the recipe names it, a horizon."""
     problem = case.problem
-    steps = case.steps or g.steps or budget.steps
-    horizons = [case.steps] if case.steps and g.by_horizon else list(g.horizons[: budget.horizons])
+    asked = budget.asked and g.mode not in ("order", "scaling") and budget.steps >= g.first  # orders need the length they ask for
+    steps = case.steps or (budget.steps if asked else g.steps) or budget.steps
+    horizons = [steps] if case.steps or asked else list(g.horizons[: budget.horizons])
     jobs = []
     for horizon in horizons if g.by_horizon else [None]:
         length = horizon or (control.steps if control and control.steps else steps)
         x0, replicates = _start(g, method, case, budget, control)
         base = Quantities(problem, x0, {**case.params, "horizon": length})
-        for recipe in g.recipes(base):
+        for recipe in g.recipes(base, overrides):
             nominal = base.with_(**recipe)
             params = {**case.params, **recipe, **overrides}
             note = ""

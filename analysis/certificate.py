@@ -41,10 +41,10 @@ class Certificate:
     `value` is the metric that the instance attains (a lower bound), `dual_value` the bound that the
     multipliers prove, `gap` their relative difference. `primal_error` (largest violation of a constraint,
     relative to the data) and `dual_error` (what the imperfections of the proof may add to `dual_value`,
-    relative to it) say how far each is from being rigorous; `slack_min_eig` is the smallest eigenvalue of S,
-    rebuilt from the multipliers. `exact` needs status SOLVED, all constraints satisfied, classes with known
-    interpolation conditions, and no value shared by two of them; it cannot see a relaxation made inside a
-    primitive step (exact line search).
+    relative to it) say how far each is from being rigorous, `accuracy` what SOLVED allows both to be off by,
+    absolutely; `slack_min_eig` is the smallest eigenvalue of S, rebuilt from the multipliers. `exact` needs
+    status SOLVED, all constraints satisfied, classes with known interpolation conditions, and no value shared
+    by two of them; it cannot see a relaxation made inside a primitive step (exact line search).
     """
 
     value: float
@@ -56,6 +56,7 @@ class Certificate:
     slack_min_eig: float
     primal_error: float
     dual_error: float
+    accuracy: float
     constraints_used: int
     constraints_total: int
     seconds_assembly: float

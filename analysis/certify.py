@@ -14,24 +14,9 @@ import numpy as np
 from optlab.problems import assumptions as A
 from optlab.problems.base import Problem
 
-EPS = float(np.finfo(float).eps)
-PAIRS = 64
-POWER_STEPS = 40
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check: ``ok``, the number it rests on, and for constants the ``share`` of it that sampling attained."""
-
-    name: str
-    ok: bool
-    value: float
-    note: str = ""
-    share: float | None = None
-
-    def __str__(self) -> str:
-        share = "" if self.share is None else f", attained {self.share:.3f} of it"
-        return f"{'ok  ' if self.ok else 'FAIL'} {self.name}: {self.value:.4g}{share}{'; ' + self.note if self.note else ''}"
+from .checks import EPS, PAIRS, POWER_STEPS, Check, curvature, points
+from .checks_inexact import errors, towards
+from .checks_sums import losses, sums
 
 
 @dataclass(frozen=True)
@@ -78,19 +63,6 @@ def certify(problem: Problem, *, seed: int = 0) -> Certification:
 
 
 # --- samples -----------------------------------------------------------------------------------------------
-def _points(problem: Problem, rng: np.random.Generator, n: int) -> np.ndarray:
-    """Points at several scales around start and solution, the origin among them, feasible where there is a set."""
-    x0 = np.asarray(problem.x0, dtype=float)
-    centre = x0 if problem.x_star is None else np.broadcast_to(np.asarray(problem.x_star, dtype=float), x0.shape)
-    size = max(1.0, float(np.linalg.norm(centre)), float(np.linalg.norm(x0 - centre)))
-    scale = size * 10.0 ** rng.uniform(-3, 0.5, size=(n,) + (1,) * x0.ndim)
-    base = np.where(rng.random((n,) + (1,) * x0.ndim) < 0.5, centre, x0)
-    points = base + scale * rng.standard_normal((n, *x0.shape)) / np.sqrt(max(1, x0.size))
-    points[0] = 0.0
-    project = getattr(problem, "project", None)
-    return points if project is None else project(points)
-
-
 def _feasible(problem: Problem) -> bool:
     return not hasattr(problem, "project")
 
@@ -120,7 +92,7 @@ def _gradient(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
     if not (hasattr(problem, "grad") and value and smooth) or len(problem.point_shape) != 1:
         return
     slopes = []
-    for x in _points(problem, rng, 6)[1:]:
+    for x in points(problem, rng, 6)[1:]:
         v = rng.standard_normal(x.shape)
         v /= np.linalg.norm(v)
         t = np.geomspace(1e-6, 1e-1, 24) * max(1.0, float(np.linalg.norm(x)))
@@ -136,7 +108,7 @@ def _hessian(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
     if not (hasattr(problem, "hess") and hasattr(problem, "grad")):
         return
     worst = 0.0
-    for x in _points(problem, rng, 4)[1:]:
+    for x in points(problem, rng, 4)[1:]:
         v = rng.standard_normal(x.shape)
         h = 1e-6 * max(1.0, float(np.linalg.norm(x))) / float(np.linalg.norm(v))
         numeric = (problem.grad(x + h * v) - problem.grad(x - h * v)) / (2 * h)
@@ -152,7 +124,7 @@ def _hessian(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
 def _components(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
     if not (hasattr(problem, "component_grad") and hasattr(problem, "n") and hasattr(problem, "grad")):
         return
-    x = _points(problem, rng, 3)[2]
+    x = points(problem, rng, 3)[2]
     grads = problem.component_grad(np.broadcast_to(x, (problem.n, *x.shape)), np.arange(problem.n))
     error = float(np.linalg.norm(grads.mean(axis=0) - problem.grad(x))) / max(1e-300, float(np.linalg.norm(grads, axis=-1).max()))
     yield Check("component_grad", error < 1e-10, error, "mean of the terms' gradients against grad")
@@ -163,7 +135,7 @@ def _prox(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
         oracle = getattr(problem, name, None)
         if oracle is None or len(problem.point_shape) != 1:
             continue
-        x, y = _points(problem, rng, PAIRS), _points(problem, rng, PAIRS)
+        x, y = points(problem, rng, PAIRS), points(problem, rng, PAIRS)
         x, y = x + rng.standard_normal(x.shape), y + rng.standard_normal(y.shape)
         p, q = (oracle(x, 0.7), oracle(y, 0.7)) if name == "prox" else (oracle(x), oracle(y))
         if name == "prox" and not problem.meets(A.Convex) and not problem.meets(A.Compact):
@@ -175,29 +147,13 @@ def _prox(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
             drift = float(np.max(problem.norm(oracle(p) - p)))
             yield Check("project twice", drift <= 1e-10 * (1 + float(np.max(problem.norm(p)))), drift, "idempotence")
     if hasattr(problem, "prox_conjugate"):
-        v = _points(problem, rng, PAIRS)
+        v = points(problem, rng, PAIRS)
         step = 0.7
         error = problem.norm(problem.prox(v, step) + step * problem.prox_conjugate(v / step, 1 / step) - v)
         yield Check("Moreau identity", float(np.max(error)) <= 1e-10 * (1 + float(np.max(problem.norm(v)))), float(np.max(error)))
 
 
 # --- classes: interpolation inequalities on pairs, and the share of each constant that is attained ----------
-def _curvature(problem: Problem, field: Callable[[np.ndarray], np.ndarray], x: np.ndarray, rng: np.random.Generator,
-               shift: float = 0.0) -> float:
-    """Largest |eigenvalue| of the symmetric Jacobian of ``field`` minus ``shift`` at x, by power iteration on differences."""
-    v = rng.standard_normal(x.shape)
-    h = 1e-5 * max(1.0, float(np.linalg.norm(x)))
-    rayleigh = 0.0
-    for _ in range(POWER_STEPS):
-        v = v / float(np.linalg.norm(v))
-        w = (field(x + h * v) - field(x - h * v)) / (2 * h) - shift * v
-        rayleigh = float(np.sum(v * w))
-        if not np.any(w):
-            break
-        v = w
-    return rayleigh + shift
-
-
 def _descend(problem: Problem, x: np.ndarray) -> float:
     """The PL quotient ||grad||^2 / (2 (f - f*)) minimized locally from x."""
     from scipy.optimize import minimize
@@ -209,12 +165,24 @@ def _descend(problem: Problem, x: np.ndarray) -> float:
     return min(quotient(x), float(minimize(quotient, x, method="Nelder-Mead", options=dict(maxiter=600)).fun))
 
 
+def _growth(problem: Problem, x: np.ndarray) -> float:
+    """Largest 2 (f - f*)/||x - x*||^2 found around x: on a sphere about x* a convex f does not fall towards its gradient."""
+    radius, most = float(problem.norm(x - problem.x_star)), 0.0
+    for _ in range(POWER_STEPS):
+        most = max(most, 2 * float(problem.value(x) - problem.f_star) / radius**2)
+        g = problem.grad(x)
+        if not np.any(g):
+            break
+        x = problem.x_star + radius / float(problem.norm(g)) * g
+    return most
+
+
 def _functions(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
     if not hasattr(problem, "grad") or len(problem.point_shape) != 1:
         return
     whole = problem.meets(A.Smooth)
     value = _smooth_value(problem)
-    x, y = _points(problem, rng, PAIRS), _points(problem, rng, PAIRS)
+    x, y = points(problem, rng, PAIRS), points(problem, rng, PAIRS)
     g, h = problem.grad(x), problem.grad(y)
     inside = _feasible(problem)
     if value is not None:
@@ -239,24 +207,27 @@ def _functions(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
     if hasattr(problem, "L") and (problem.meets(A.Smooth) or problem.meets(A.SmoothPart)):
         far = 30 * x[1:4] / (problem.norm(x[1:4])[:, None] + 1e-300) * (1 + float(np.linalg.norm(problem.x0)))
         centres = [problem.x0, *x[:6], *(far if inside else ())] + ([problem.x_star] if problem.x_star is not None else [])
-        most = max(_curvature(problem, problem.grad, np.asarray(c, dtype=float), rng) for c in centres)
+        most = max(curvature(problem, problem.grad, np.asarray(c, dtype=float), rng) for c in centres)
         pairs = float(np.max(problem.norm(g - h) / (problem.norm(x - y) + 1e-300)))
         seen = max(abs(most), pairs) / problem.L
         yield Check("L", seen <= 1 + 1e-6, problem.L, share=seen)
         if problem.meets(A.StronglyConvex) or problem.meets(A.StronglyConvexPart):
-            least = min(_curvature(problem, problem.grad, np.asarray(c, dtype=float), rng, problem.L) for c in centres)
+            least = min(curvature(problem, problem.grad, np.asarray(c, dtype=float), rng, problem.L) for c in centres)
             ratio = problem.mu / least if least > 0 else np.inf
             yield Check("mu", ratio <= 1 + 1e-5, problem.mu, share=ratio)
     if problem.meets(A.PL) and not problem.meets(A.StronglyConvex) and problem.f_star is not None:
         d, lines = problem.dim, np.linspace(-5, 5, 201)  # random points, and the coordinate axes
-        fine = np.concatenate([_points(problem, rng, 40 * PAIRS), (lines[:, None, None] * np.eye(d)).reshape(-1, d)])
+        fine = np.concatenate([points(problem, rng, 40 * PAIRS), (lines[:, None, None] * np.eye(d)).reshape(-1, d)])
         gap = problem.value(fine) - problem.f_star
         rows = gap > 1e-8 * (1 + abs(problem.f_star))
         quotient = problem.sq(problem.grad(fine))[rows] / (2 * gap[rows])
         least = min(_descend(problem, fine[rows][j]) for j in np.argsort(quotient)[:3])
         yield Check("PL mu", problem.mu <= least * (1 + 1e-6), problem.mu, share=problem.mu / least)
+    if problem.meets(A.QuadraticUpperBound) and not whole:
+        seen = max(_growth(problem, p) for p in x[1:8]) / problem.L
+        yield Check("L", seen <= 1 + 1e-9, problem.L, share=seen)
     if problem.meets(A.Lipschitz) and hasattr(problem, "G"):
-        cloud = _points(problem, rng, 20 * PAIRS)
+        cloud = points(problem, rng, 20 * PAIRS)
         seen = float(np.max(problem.norm(problem.grad(cloud if inside else problem.project(cloud))))) / problem.G
         yield Check("G", seen <= 1 + 1e-9, problem.G, share=seen)
     if problem.meets(A.LipschitzHessian) and hasattr(problem, "hess") and problem.L2 > 0:
@@ -265,34 +236,25 @@ def _functions(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
         yield Check("L2", seen <= 1 + 1e-6, problem.L2, share=seen)
 
 
-def _sums(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
-    if problem.meets(A.SmoothTerms) and hasattr(problem, "component_grad") and hasattr(problem, "n"):
-        # a term bends most at its own minimizer (robust losses) or where its margin is zero: look at both, and on the way
-        worst = int(np.argmax(getattr(problem, "L_i", np.ones(problem.n))))
-        term = lambda z: problem.component_grad(z, np.array(worst))
-        share = 0.0
-        for x in (np.zeros(problem.point_shape), *_points(problem, rng, 6)):
-            share = max(share, abs(_curvature(problem, term, x, rng)))
-            for _ in range(60):
-                x = x - term(x) / problem.Lmax
-            share = max(share, abs(_curvature(problem, term, x, rng)))
-        yield Check("Lmax", share <= problem.Lmax * (1 + 1e-6), problem.Lmax, share=share / problem.Lmax)
-    if problem.meets(A.BoundedVariance) and hasattr(problem, "stochastic_grad") and problem.sigma > 0:
-        from optlab.rng import Stream
-
-        n = 20_000
-        x = np.broadcast_to(np.asarray(problem.x0, dtype=float), (n, *problem.point_shape))
-        noise = problem.stochastic_grad(x, Stream(np.arange(n))) - problem.grad(x)
-        variance = float(np.mean(problem.sq(noise)))
-        error = 6 * float(np.std(problem.sq(noise))) / np.sqrt(n)  # six standard errors: a false alarm in 10^9
-        bias = float(np.linalg.norm(noise.mean(axis=0))) / np.sqrt(variance / n)
-        yield Check("sigma", variance - error <= problem.sigma**2, problem.sigma, share=float(np.sqrt(variance)) / problem.sigma)
-        yield Check("unbiased", bias < 6 + np.sqrt(problem.dim), bias, "norm of the mean noise in standard errors")
+def _relative(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
+    """|f(y) - f(x) - <grad f(x), y - x>| <= L_h D(y, x), on sampled pairs and along the largest curvature."""
+    if not (problem.meets(A.RelativelySmooth) and hasattr(problem, "hess")):
+        return
+    x = np.concatenate([points(problem, rng, 4 * PAIRS), np.atleast_2d(problem.x_star)])
+    vectors = np.linalg.eigh(problem.hess(x))[1]
+    steps = 1e-3 * (1e-3 + problem.norm(x))[:, None]
+    near = [x + steps * vectors[..., 0], x + steps * vectors[..., -1]]
+    seen = 0.0
+    for y in (x[rng.permutation(len(x))], *(p if not hasattr(problem, "into_domain") else problem.into_domain(p) for p in near)):
+        rest = np.abs(problem.value(y) - problem.value(x) - problem.inner(problem.grad(x), y - x))
+        rounding = 64 * EPS * (np.abs(problem.value(y)) + np.abs(problem.value(x)) + problem.value_scale)
+        seen = max(seen, float(np.max((rest - rounding) / (problem.divergence(y, x) + 1e-300))))
+    yield Check("L_h", seen <= problem.L_h * (1 + 1e-6), problem.L_h, share=seen / problem.L_h)
 
 
 def _operators(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
     if hasattr(problem, "operator"):
-        x, y = _points(problem, rng, PAIRS), _points(problem, rng, PAIRS)
+        x, y = points(problem, rng, PAIRS), points(problem, rng, PAIRS)
         x, y = x[1:], y[1:]  # the first of each is the origin
         d, v = x - y, problem.operator(x) - problem.operator(y)
         size = problem.sq(d) + 1e-300
@@ -308,18 +270,76 @@ def _operators(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
             ratio = float(np.max(problem.beta * problem.sq(v) / (problem.inner(v, d) + 1e-300)))
             yield Check("beta", ratio <= 1 + 1e-8, problem.beta, share=ratio)
     if hasattr(problem, "T") and problem.meets(A.Nonexpansive):
-        x, y = _points(problem, rng, PAIRS), _points(problem, rng, PAIRS)
+        x, y = points(problem, rng, PAIRS), points(problem, rng, PAIRS)
         most = float(np.max(problem.norm(problem.T(x) - problem.T(y)) / (problem.norm(x - y) + 1e-300)))
         yield Check("nonexpansive", most <= 1 + 1e-9, most, "largest ||Tx - Ty|| / ||x - y||")
 
 
-def _gain(operator: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> float:
-    """Largest ||J v|| / ||v|| found at x: the Jacobian by differences in every direction, then its largest singular value."""
+def _jacobian(operator: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    """The Jacobian by differences in every direction: row i is the derivative along e_i."""
     h = 1e-5 * max(1.0, float(np.linalg.norm(x)))
     shape, d = x.shape, x.size
     directions = np.eye(d).reshape(d, *shape)
-    J = (operator(x + h * directions) - operator(x - h * directions)).reshape(d, d) / (2 * h)
-    return float(np.linalg.norm(J, ord=2))
+    return (operator(x + h * directions) - operator(x - h * directions)).reshape(d, d) / (2 * h)
+
+
+def _gain(operator: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> float:
+    """Largest ||J v|| / ||v|| found at x."""
+    return float(np.linalg.norm(_jacobian(operator, x), ord=2))
+
+
+def _least(M: np.ndarray) -> float:
+    """The least <Mx, x> / ||x||^2."""
+    return float(np.linalg.eigvalsh((M + M.T) / 2)[0])
+
+
+def _constant(name: str, stated: float, least: float) -> Check:
+    """A lower constant: no sampled one is below it."""
+    return Check(name, stated <= least * (1 + 1e-6) + 1e-9, stated, share=stated / least if least > 0 else None)
+
+
+def _resolvents(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
+    """Resolvents, pairs of operators (two convex sets among them), maps that contract."""
+    if hasattr(problem, "operator") and hasattr(problem, "resolvent"):
+        v = points(problem, rng, PAIRS)
+        p = problem.resolvent(v, 0.7)
+        off = float(np.max(problem.norm(p + 0.7 * problem.operator(p) - v) / (1 + problem.norm(v))))
+        yield Check("resolvent", off <= 1e-9, off, "J(v) + step V(J(v)) - v")
+    if problem.meets(A.NegativelyComonotone):
+        rho = -min(_least(np.linalg.inv(_jacobian(problem.operator, p))) for p in points(problem, rng, 8))
+        yield Check("rho", rho <= problem.rho * (1 + 1e-6), problem.rho, share=rho / problem.rho)
+    if problem.meets(A.Contractive):
+        seen = max(_gain(problem.T, p) for p in points(problem, rng, 8))
+        yield Check("rate", seen <= problem.rate * (1 + 1e-6), problem.rate, share=seen / problem.rate)
+    triple = problem.meets(A.MonotoneTriple)
+    if not triple and not problem.meets(A.MonotonePair):
+        return
+    for name in ("prox_f", "prox_g"):
+        x, y = points(problem, rng, PAIRS), points(problem, rng, PAIRS)
+        p = getattr(problem, name)(x, 1.0) - getattr(problem, name)(y, 1.0)
+        excess = float(np.max((problem.sq(p) - problem.inner(p, x - y)) / (1 + problem.sq(x - y))))
+        yield Check(name, excess <= 1e-9, excess, "firm nonexpansiveness: largest excess")
+    first, second = (problem.prox_g, problem.prox_f) if triple else (problem.prox_f, problem.prox_g)
+    rest = problem.slope + (problem.grad(problem.x_star) if triple else 0.0)
+    off = float(np.max(np.abs([first(problem.x_star + problem.slope, 1.0) - problem.x_star,
+                               second(problem.x_star - rest, 1.0) - problem.x_star])))
+    yield Check("slope", off <= 1e-8 * (1 + float(np.abs(problem.x_star).max())), off, "x_star moved by resolvents of its slopes")
+
+    def inverse(prox: Callable[..., np.ndarray]) -> np.ndarray:  # of the operator's derivative, plus one
+        return np.linalg.inv(_jacobian(lambda x: prox(x, 1.0), problem.x_star))
+
+    if problem.meets(A.StronglyMonotoneF):
+        yield _constant("mu", problem.mu, _least(inverse(problem.prox_f)) - 1)
+    if problem.meets(A.LipschitzG) or problem.meets(A.CocoerciveG):
+        G = inverse(problem.prox_g) - np.eye(problem.dim)
+        if problem.meets(A.LipschitzG):
+            seen = float(np.linalg.norm(G, ord=2))
+            yield Check("L of G", seen <= problem.L * (1 + 1e-6), problem.L, share=seen / problem.L)
+        if problem.meets(A.CocoerciveG):
+            yield _constant("beta", problem.beta, _least(np.linalg.inv(G)))
+    if problem.meets(A.Subspaces):
+        seen = _gain(lambda x: problem.project_b(problem.project_a(x)), problem.x_star)
+        yield Check("cosine", seen <= problem.cosine * (1 + 1e-6), problem.cosine, share=seen / problem.cosine)
 
 
 def _sets(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
@@ -330,7 +350,7 @@ def _sets(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
         yield Check("D", share <= 1 + 1e-9, problem.D, share=share)
         if hasattr(problem, "project"):
             s = problem.lmo(v)
-            z = problem.project(_points(problem, rng, PAIRS))
+            z = problem.project(points(problem, rng, PAIRS))
             excess = float(np.max(problem.inner(v, s) - problem.inner(v, z)))
             yield Check("lmo", excess <= 1e-9 * (1 + float(np.max(problem.norm(z)))), excess,
                         "<v, lmo(v)> - <v, z> over feasible z")
@@ -360,11 +380,12 @@ def _solution(problem: Problem, rng: np.random.Generator) -> Iterator[Check]:
         r = float(np.linalg.norm(np.sum(np.atleast_2d(residual), axis=0) if np.ndim(residual) > np.ndim(x) else residual))
         yield Check("x_star", r <= allowed, r, f"residual at the solution, allowed {allowed:.1e}")
     if problem.f_star is not None and hasattr(problem, "value"):
-        z = _points(problem, rng, PAIRS)
+        z = points(problem, rng, PAIRS)
         below = float(problem.f_star) - float(np.min(problem.value(z)))
         tiny = 1e-9 * (1 + abs(float(problem.f_star)) + problem.value_scale)
         yield Check("f_star", below <= tiny, below, "f* minus the least sampled value")
 
 
 CHECKS: tuple[Callable[[Problem, np.random.Generator], Iterator[Check]], ...] = (
-    _gradient, _hessian, _components, _prox, _functions, _sums, _operators, _sets, _solution)
+    _gradient, _hessian, _components, _prox, _functions, _relative, sums, losses, _operators, _resolvents, _sets, towards,
+    errors, _solution)

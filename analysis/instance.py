@@ -35,14 +35,15 @@ SMOOTH = (F.SmoothConvexFunction, F.SmoothStronglyConvexFunction)
 NONSMOOTH = (F.ConvexFunction, F.ConvexLipschitzFunction)
 
 
-def reduce_dimension(pep: PEP, certificate: Certificate, *, slack: float = 1e-6, rank_tol: float = 1e-4,
+def reduce_dimension(pep: PEP, certificate: Certificate, *, slack: float = 1e-6, rank_tol: float = 1e-4, rounds: int = 0,
                      solver: str | None = None, tol: float = 1e-9) -> Certificate:
     """A worst instance of low dimension: the same certificate and proof with new `gram`, values and `points`.
 
     Heuristic: among the instances whose metric is at least (1 - slack) times the worst case, take the one of
-    least trace (Fazel, Hindi, Boyd, 2003), then drop the eigenvalues of its Gram matrix below `rank_tol`
-    times the largest. `value` becomes the metric of that instance before the drop; `primal_error` still
-    speaks of the first one. Returns the certificate unchanged if the second program fails.
+    least trace or, with `rounds`, lower the log of the determinant so many times from the instance at hand
+    (Fazel, Hindi, Boyd, 2003); then drop the eigenvalues of its Gram matrix below `rank_tol` times the
+    largest. `value` becomes the metric of that instance before the drop; `primal_error` still speaks of the
+    first one. Returns the certificate unchanged if a program fails.
     """
     if not certificate.status.has_value:
         raise ValueError(f"reduce_dimension: certificate is {certificate.status.value}, it holds no instance")
@@ -50,14 +51,19 @@ def reduce_dimension(pep: PEP, certificate: Certificate, *, slack: float = 1e-6,
     if Point.list_of_leaf_points != list(certificate.leaf_points):
         raise ValueError("reduce_dimension: the certificate is another PEP's, or this one's before it grew")
     floor = certificate.value - slack * abs(certificate.value)
-    second = replace(program.with_row(program.q, -floor, "worst case kept"), q=program.trace())
+    kept = program.with_row(program.q, -floor, "worst case kept")
     small = max(n for _, n in program.lmis) <= SMALL_ORDER
-    status, z, _ = _call(second, _solver_name(solver or ("CLARABEL" if small else "SCS")), tol)
-    excess = (second.A @ z - second.b)[second.equalities : len(second.rows)]
-    if status is not Status.SOLVED or np.max(excess) > slack * program.scale:
-        return certificate
-    size = z.size - Expression.counter
-    points = _factor(_smat(z[:size], Point.counter), rank_tol)
+    size, gram = program.q.size - Expression.counter, certificate.gram
+    for _ in range(max(rounds, 1)):
+        # the gradient of log det (G + delta I), or of the trace
+        weights = np.linalg.inv(gram / np.trace(gram) * len(gram) + 1e-3 * np.eye(len(gram))) if rounds else np.eye(len(gram))
+        second = replace(kept, q=program.weighing(weights))
+        status, z, _ = _call(second, _solver_name(solver or ("CLARABEL" if small else "SCS")), tol)
+        excess = (second.A @ z - second.b)[second.equalities : len(second.rows)]
+        if status is not Status.SOLVED or np.max(excess) > slack * program.scale:
+            return certificate
+        gram = _smat(z[:size], Point.counter)
+    points = _factor(gram, rank_tol)
     return replace(certificate, value=-float(program.q @ z), gram=points @ points.T, points=points,
                    function_values=z[size:])
 
@@ -118,12 +124,15 @@ def simplex_maximizer(linear: np.ndarray, vectors: np.ndarray, curvature: float)
     weights = np.maximum(clarabel.DefaultSolver(P, -linear, A, np.append(1.0, np.zeros(n)), cones, settings).solve().x, 0)
     # The solver may stop at half its accuracy: solve once more, exactly, on the pieces that it found active.
     active = np.flatnonzero(weights > 1e-6)
-    G = vectors[active] @ vectors[active].T / curvature
-    system = np.block([[G, np.ones((len(active), 1))], [np.ones((1, len(active))), np.zeros((1, 1))]])
-    polished = np.linalg.lstsq(system, np.append(linear[active], 1.0), rcond=None)[0][:-1]
-    if np.all(polished >= 0):
-        weights = np.zeros(n)
-        weights[active] = polished
+    while len(active):
+        G = vectors[active] @ vectors[active].T / curvature
+        system = np.block([[G, np.ones((len(active), 1))], [np.ones((1, len(active))), np.zeros((1, 1))]])
+        polished = np.linalg.lstsq(system, np.append(linear[active], 1.0), rcond=None)[0][:-1]
+        if np.all(polished >= 0):
+            weights = np.zeros(n)
+            weights[active] = polished
+            break
+        active = np.delete(active, np.argmin(polished))
     return weights / weights.sum()
 
 

@@ -14,8 +14,7 @@ from PEPit import Constraint, Expression, Point, PSDMatrix
 from PEPit.wrapper import Wrapper
 from PEPit.wrappers import WRAPPERS
 
-from .certificate import Status
-from .sdp import _assemble, _Program, _smat, _solve, _triangle
+from .sdp import _assemble, _call, _Program, _smat, _solve
 
 
 class OptlabWrapper(Wrapper):
@@ -27,6 +26,7 @@ class OptlabWrapper(Wrapper):
         super().__init__(verbose=verbose)
         self._constraints: list[Constraint] = []
         self._matrices: list[PSDMatrix] = []
+        self._reducing = False
 
     def check_license(self) -> bool:
         return True
@@ -49,15 +49,17 @@ class OptlabWrapper(Wrapper):
 
     def solve(self, solver: str | None = None, tol: float = 1e-9) -> tuple[str, str, float | None]:
         """Status, name of the solver, and value (None where the program has none)."""
-        fields, z, self._y = _solve(self.prob, solver, tol)
-        self._slack = fields["slack"]
-        self.solver_name = fields["solver"]
-        size = Point.counter * (Point.counter + 1) // 2
-        self.optimal_G, self.optimal_F = _smat(z[:size], Point.counter), z[size:]
-        status: Status = fields["status"]
+        if self._reducing:  # another objective, and the proof is kept: nothing to judge
+            status, z, _ = _call(self.prob, self.solver_name, tol)
+        else:
+            fields, z, self._y = _solve(self.prob, solver, tol)
+            status, self.solver_name, self._slack = fields["status"], fields["solver"], fields["slack"]
         if not status.has_value:
             return status.value, self.solver_name, None
-        self.optimal_F[self.objective.counter] = fields["value"]
+        size = Point.counter * (Point.counter + 1) // 2
+        self.optimal_G, self.optimal_F = _smat(z[:size], Point.counter), z[size:]
+        if not self._reducing:
+            self.optimal_F[self.objective.counter] = fields["value"]
         return status.value, self.solver_name, self.optimal_F[self.objective.counter]
 
     def _recover_dual_values(self) -> tuple[list[Any], np.ndarray]:
@@ -74,9 +76,8 @@ class OptlabWrapper(Wrapper):
 
     def heuristic(self, weight: np.ndarray) -> _Program:
         """Minimize tr(G weight) instead: the dimension of the instance, not its value."""
-        row, column = _triangle(Point.counter)
-        objective = np.where(row == column, 1.0, np.sqrt(2)) * weight[row, column]
-        self.prob = replace(self.prob, q=np.pad(objective, (0, self.prob.q.size - objective.size)))
+        self._reducing = True
+        self.prob = replace(self.prob, q=self.prob.weighing(weight))
         return self.prob
 
 

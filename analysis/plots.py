@@ -153,6 +153,7 @@ def _mark(ax: Any, verdict: Any, k: np.ndarray, measured: np.ndarray, label: boo
     ax.plot([x], [y], "o", markersize=8, markerfacecolor="none", color=COLOURS["measured"])
     if not label:
         return
+    ax.autoscale_view()  # limits are found lazily: without them the circle's place on the axes is not known
     across, up = ax.transAxes.inverted().transform(ax.transData.transform((x, y)))
     ax.annotate(f"ratio {verdict.ratio:.3g}", (x, y), textcoords="offset points", fontsize=8,
                 xytext=(-8 if across > 0.7 else 8, -14 if up > 0.5 else 8), ha="right" if across > 0.7 else "left")

@@ -15,6 +15,7 @@ Sources: Taylor, Hendrickx, Glineur, Math. Program. 161 (2017); Goujaud et al., 
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 import weakref
@@ -43,6 +44,10 @@ INTERPOLATION_CLASSES = frozenset({
     "ConvexIndicatorFunction", "ConvexSupportFunction", "ConvexQGFunction", "MonotoneOperator",
     "StronglyMonotoneOperator", "CocoerciveOperator", "LipschitzOperator", "NonexpansiveOperator",
     "LinearOperator", "SymmetricLinearOperator", "SkewSymmetricLinearOperator",
+    # x + rho V and V form a monotone pair, which extends to a maximal one (Bauschke, Moursi, Wang 2021)
+    "NegativelyComonotoneOperator",
+    # every point and gradient by itself, towards the solution (Guille-Escuret, Goujaud, Ibrahim, Mitliagkas 2022, Thm 1)
+    "RsiEbFunction",
 })
 
 
@@ -63,6 +68,7 @@ class _Program:
     equalities: int  # first the equalities,
     metrics: int  # then the rows t <= metric, then the other inequalities
     lmis: list[tuple[str, int]]  # (label, order); the Gram matrix comes last
+    unit: float = 1.0  # of gradients and function values, as the solver sees them
 
     @property
     def scale(self) -> float:
@@ -94,10 +100,14 @@ class _Program:
         stops = np.cumsum([len(self.rows), *(order * (order + 1) // 2 for _, order in self.lmis)])
         return [(*lmi, slice(i, j)) for lmi, i, j in zip(self.lmis, stops[:-1], stops[1:], strict=True)]
 
-    def trace(self) -> np.ndarray:
-        """The coefficients of trace(G) on z."""
+    def weighing(self, weights: np.ndarray) -> np.ndarray:
+        """The coefficients of trace(G weights) on z."""
         row, column = _triangle(self.lmis[-1][1])
-        return np.pad((row == column).astype(float), (0, self.q.size - row.size))
+        scaled = np.where(row == column, 1.0, math.sqrt(2)) * weights[row, column]
+        return np.pad(scaled, (0, self.q.size - scaled.size))
+
+    def trace(self) -> np.ndarray:
+        return self.weighing(np.eye(self.lmis[-1][1]))
 
 
 def _triangle(order: int) -> tuple[np.ndarray, np.ndarray]:
@@ -231,13 +241,37 @@ def _prepare(pep: PEP) -> None:
 _Fields = dict[str, Any]  # of a Certificate
 
 
+def _in_units(program: _Program) -> tuple[np.ndarray, np.ndarray]:
+    """Factors of rows and columns under which gradients and function values are measured in ``unit``, rows as high as before.
+
+    The gradients of an L-smooth function are L times as long as its points: measured in L, all numbers are alike.
+    """
+    rows, columns = np.ones_like(program.b), np.ones(program.q.size)
+    if program.unit == 1:
+        return rows, columns
+    *lmis, (_, order, _) = program.blocks()
+    i, j = _triangle(order)
+    slopes = [p for f in Function.list_of_functions for _, g, _ in f.list_of_points for p in g.decomposition_dict]
+    points = np.ones(order)
+    points[[p.counter for p in slopes]] = program.unit
+    columns = np.append(points[i] * points[j], np.full(program.q.size - i.size, program.unit))
+    before, after = (abs(A).max(axis=1).toarray().ravel() for A in (program.A, program.A @ sp.diags(columns)))
+    rows = np.divide(before, after, out=rows, where=after > 0)
+    for _, _, block in lmis:  # one factor for a matrix
+        rows[block] = np.max(rows[block])
+    return rows, columns
+
+
 def _call(program: _Program, solver: str, tol: float, iterations: int = AT_LENGTH) -> tuple[Status, np.ndarray, np.ndarray]:
     """Status, z and y of one solver call on data scaled to max|b| = 1.
 
     SOLVED only means that vectors came back. The Gram part of z is taken from the cone, hence PSD.
     """
     used = np.flatnonzero(np.bincount(program.A.indices, minlength=program.q.size) + (program.q != 0))
-    A, b, q = program.A[:, used].tocsc(), program.b / program.scale, program.q[used]
+    factors, columns = _in_units(program)
+    A, b, q = sp.diags(factors) @ program.A @ sp.diags(columns), factors * program.b, columns * program.q
+    scale, cost = (float(np.max(np.abs(v), initial=0.0)) or 1.0 for v in (b, q))
+    A, b, q = A[:, used].tocsc(), b / scale, q[used] / cost
     zero, positive = program.equalities, len(program.rows) - program.equalities
     orders = [n for _, n in program.lmis]
     if solver == "CLARABEL":
@@ -269,9 +303,10 @@ def _call(program: _Program, solver: str, tol: float, iterations: int = AT_LENGT
     status = Status.INFEASIBLE if infeasible else Status.UNBOUNDED if unbounded else Status.SOLVED
     z = np.zeros(program.q.size)
     if status is Status.SOLVED and np.all(np.isfinite(x)) and np.all(np.isfinite(y)):
-        z[used] = program.scale * x
+        z[used] = scale * columns[used] * x
         gram = program.blocks()[-1][2]
-        z[: gram.stop - gram.start] = program.scale * s[gram]
+        z[: gram.stop - gram.start] = scale * s[gram] / factors[gram]
+        y = cost * factors * y
     elif status is Status.SOLVED:
         status = Status.FAILED
     return status, z, y
@@ -280,7 +315,7 @@ def _call(program: _Program, solver: str, tol: float, iterations: int = AT_LENGT
 def _judge(program: _Program, status: Status, z: np.ndarray, y: np.ndarray) -> tuple[_Fields, np.ndarray]:
     """Both values and their errors, recomputed (fields of a Certificate), and the projected multipliers."""
     if status is not Status.SOLVED:
-        fields = dict.fromkeys(("gap", "slack_min_eig", "primal_error", "dual_error"), math.nan)
+        fields = dict.fromkeys(("gap", "slack_min_eig", "primal_error", "dual_error", "accuracy"), math.nan)
         order = program.lmis[-1][1]
         value = math.inf if status is Status.UNBOUNDED else math.nan
         return {**fields, "status": status, "value": value, "dual_value": value, "slack": np.full((order, order), math.nan)}, y
@@ -291,7 +326,8 @@ def _judge(program: _Program, status: Status, z: np.ndarray, y: np.ndarray) -> t
 
     # Primal: the value is what the metrics are worth on the instance, whatever the solver says t is.
     value = float(np.min(slack[below][: program.metrics]) - program.q @ z)
-    violations = [np.max(np.abs(slack[equal]), initial=0.0), np.max(-slack[conditions], initial=0.0),
+    scalars = _in_units(program)[0][: len(program.rows)] * slack[: len(program.rows)]
+    violations = [np.max(np.abs(scalars[equal]), initial=0.0), np.max(-scalars[conditions], initial=0.0),
                   *(-np.linalg.eigvalsh(_smat(slack[rows], n))[0] for _, n, rows in lmis)]
     primal_error = float(max(violations)) / program.scale
 
@@ -313,13 +349,15 @@ def _judge(program: _Program, status: Status, z: np.ndarray, y: np.ndarray) -> t
 
     largest, distance = max(abs(value), abs(dual_value)), abs(value - dual_value)
     # A worst case of exactly zero has no relative accuracy, hence the floors.
-    level = max(primal_error, max(distance, missing) / max(largest, 1e-2 * program.natural))
+    magnitude = max(largest, 1e-2 * program.natural)
+    level = max(primal_error, max(distance, missing) / magnitude)
     status = Status.SOLVED if level <= AGREEMENT else Status.INACCURATE if level <= USABLE else Status.FAILED
     if status is Status.FAILED:
         value = dual_value = math.nan
     floored = max(largest, 1e-8 * program.natural)
     return {"status": status, "value": value, "dual_value": dual_value, "gap": distance / floored,
-            "slack_min_eig": slack_min_eig, "primal_error": primal_error, "dual_error": missing / floored, "slack": S}, y
+            "slack_min_eig": slack_min_eig, "primal_error": primal_error, "dual_error": missing / floored, "slack": S,
+            "accuracy": AGREEMENT * magnitude}, y
 
 
 def _solve(program: _Program, solver: str | None, tol: float) -> tuple[_Fields, np.ndarray, np.ndarray]:
@@ -336,9 +374,10 @@ def _solve(program: _Program, solver: str | None, tol: float) -> tuple[_Fields, 
         attempts = [("SCS", BRIEFLY), *attempts]
     ranking = [Status.SOLVED, Status.UNBOUNDED, Status.INFEASIBLE, Status.INACCURATE, Status.FAILED]
     answers = []
-    for name, iterations in attempts:
-        status, z, y = _call(program, name, tol, iterations)
-        fields, y = _judge(program, status, z, y)
+    readings = [program] if program.unit == 1 else [program, replace(program, unit=1.0)]
+    for reading, (name, iterations) in itertools.product(readings, attempts):
+        status, z, y = _call(reading, name, tol, iterations)
+        fields, y = _judge(reading, status, z, y)
         answers.append((fields | {"solver": name}, z, y))
         if fields["status"] in ranking[:3]:
             break
@@ -353,21 +392,22 @@ def _solver_name(solver: str) -> str:
 
 
 def solve_pep(
-    pep: PEP, *, solver: str | None = None, tol: float = 1e-9, chain_first: bool = False
+    pep: PEP, *, solver: str | None = None, tol: float = 1e-9, chain_first: bool = False, unit: float = 1.0
 ) -> Certificate:
     """The worst case of a declared PEP (PEPit's `pep.solve()`, without cvxpy), its instance and its proof.
 
     `solver` is "CLARABEL" or "SCS" (default: by the order of the Gram matrix, the other one on failure).
     `tol` is what the solver is asked for, on data scaled to max|b| = 1. With `chain_first` the class
     inequalities between points that do not follow each other, and are not optimal, are left out at first and
-    only those that the worst instance violates come back; the value is that of all of them.
+    only those that the worst instance violates come back; the value is that of all of them. `unit` is the
+    size of gradients and function values (L for an L-smooth function), in which the solver is given them.
 
     Calling twice gives the same answer. An unbounded or infeasible problem is a status, never a number
     (`value` is inf or nan). Raises `ValueError` for a PEP without metric or one that a newer `PEP()` has
     invalidated.
     """
     start = time.perf_counter()
-    program = _program_of(pep)
+    program = replace(_program_of(pep), unit=unit)
     homogeneous = not program.b.any()
     if homogeneous:
         # Without any constant (a potential that must decrease, a forgotten initial condition) every instance

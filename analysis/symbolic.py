@@ -38,19 +38,21 @@ class SymbolicProblem:
     point_shape = ()
     start_quantities: dict[str, Any] = {}
     interpolable = True
+    scope = ""  # which part of the class is read, where it is not the whole one
 
-    def __init__(self, pep: PEP, assumptions: Sequence[A.Assumption], needs: Sequence[str] = ()):
-        self.pep, self.assumptions = pep, tuple(assumptions)
+    def __init__(self, pep: PEP, assumptions: Sequence[A.Assumption], needs: Sequence[str] = (), refined: bool | float = False):
+        self.pep, self.assumptions, self.refined = pep, tuple(assumptions), refined
         for a in self.assumptions:
             for name, value in a.constants.items():
                 setattr(self, name, value)
         self.needs = tuple(needs)
         self.calls = 0
+        self._partitions: dict[int, Any] = {}
         kind = kind_of(self)
         kind.declare(self)
         if not all(isinstance(a, kind.reads) for a in self.assumptions):
             self.interpolable = False
-        for name in (ORACLES - {"value"}) & set(vars(self)):
+        for name in (ORACLES - {"value", "stochastic_grad"}) & set(vars(self)):  # a draw is new every time
             setattr(self, name, self._oracle(name))
 
     def _oracle(self, name: str) -> Callable[..., Any]:
@@ -68,6 +70,11 @@ class SymbolicProblem:
             return known[at]
 
         return oracle
+
+    @property
+    def unit(self) -> float:
+        """The size of gradients beside points: L where the class has one."""
+        return float(vars(self).get("L", 1.0))
 
     def has(self, assumption: type[A.Assumption]) -> bool:
         """Whether the assumption is stated, as itself (not merely implied)."""
@@ -94,11 +101,45 @@ class SymbolicProblem:
     def sq(self, x: Any) -> Any:
         return self.inner(x, x)
 
+    def above_minimum(self, x: Any) -> Any:
+        return self.value(x) - self.f_star
+
     norm = staticmethod(_refuse("a norm (not its square)"))
 
     @staticmethod
     def column(s: Any) -> Any:
         return s
+
+    # tables with one row a term are object arrays (n,); a choice takes its branch
+    def table_of(self, oracle: Callable[..., Any], x: Any) -> Any:
+        return np.array([oracle(x, i) for i in range(self.n)], dtype=object)
+
+    @staticmethod
+    def table_row(table: Any, i: int) -> Any:
+        return table[i]
+
+    @staticmethod
+    def table_with(table: Any, i: int, row: Any) -> Any:
+        return np.array([*table[:i], row, *table[i + 1:]], dtype=object)
+
+    @staticmethod
+    def table_mean(table: Any) -> Any:
+        return 1 / len(table) * sum(table[1:], table[0])
+
+    @staticmethod
+    def select(coin: Any, a: Any, b: Any) -> Any:
+        return a if coin else b
+
+    def partition(self, blocks: int) -> Any:
+        """PEPit's partition of the space into that many blocks."""
+        if blocks not in self._partitions:
+            self._partitions[blocks] = self.pep.declare_block_partition(d=blocks), {}
+        return self._partitions[blocks][0]
+
+    def block(self, v: Any, b: int, blocks: int) -> Any:
+        """Block b of the point, blocks being orthogonal: one partition for every number of blocks."""
+        partition, known = self.partition(blocks), self._partitions[blocks][1]
+        return partition.get_block(known.setdefault(frozenset(v.decomposition_dict.items()), v), b)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

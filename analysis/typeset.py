@@ -15,7 +15,7 @@ from latex2mathml.converter import convert
 from markupsafe import Markup, escape
 from sympy.printing.latex import LatexPrinter
 
-from optlab.fold import average, best, last, pairs
+from optlab.fold import average, last, pairs
 from optlab.guarantee import Guarantee
 from optlab.quantities import names
 
@@ -138,7 +138,8 @@ def measure_latex(g: Guarantee) -> str:
         tex = re.sub(r"x_\{?k\}?(?![\w+])", r"\\bar x_k", tex)
     if g.mode == "expectation":
         tex = rf"\mathbb{{E}}\left[{tex}\right]"
-    return rf"\min_{{s<k}} {re.sub(r'_k(?![a-zA-Z])', '_s', tex)}" if g.at is best else tex
+    shifted = re.sub(r"_k(?![a-zA-Z])", "_s", tex).replace("_{k+1}", "_{s+1}")
+    return rf"\min_{{s<k}} {shifted}" if g.at.minimum else tex
 
 
 def _plain(text: str) -> str:
@@ -160,7 +161,7 @@ def qualifiers(g: Guarantee) -> list[str]:
     out = []
     if g.at is pairs:
         out.append("for every step")
-    elif g.at.name not in (last.name, best.name, average.name):
+    elif not g.at.minimum and g.at.name not in (last.name, average.name):
         out.append(f"read at: {g.at}")
     elif g.at is average:
         out.append("at the average of the first k iterates")

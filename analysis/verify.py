@@ -20,7 +20,8 @@ from .verdict import Verdict, Verdicts
 
 def verify(method: Any = None, problem: Any = None, *, x0: Any = None, steps: int | None = None,
            replicates: int | None = None, full: bool = False, controls: bool | None = None,
-           worst_case: bool | None = None, failure: float = 1e-6, progress: bool = False, **overrides: Any) -> Verdicts:
+           worst_case: bool | None = None, failure: float = 1e-6, only: str | None = None, progress: bool = False,
+           **overrides: Any) -> Verdicts:
     """Check theorems against runs: a sequence of ``Verdict``.
 
     Parameters
@@ -33,6 +34,9 @@ def verify(method: Any = None, problem: Any = None, *, x0: Any = None, steps: in
         *violated*.
     full: more steps, horizons, cases and replicates. ``controls``, ``worst_case``: run the negative controls and the
         exact worst cases too (default: when no problem is given). ``failure``: error rate of a statistical verdict.
+    only: the guarantees to check, by number ("165.1") or by part of a source or measure ("Drori-Teboulle", "||grad").
+    steps: how long to run, in place of 200 and of what a guarantee asks for (orders, scaling laws and cases that are made
+        for a length keep theirs).
     """
     if not isinstance(failure, (int, float)) or not 0 < failure < 1:
         raise ProblemError(f"failure must be a probability in (0, 1), got {failure!r}")
@@ -40,7 +44,7 @@ def verify(method: Any = None, problem: Any = None, *, x0: Any = None, steps: in
         raise ProblemError(f"problem must be a Problem of optlab.problems (or a subclass), got {problem!r}")
     budget = replace(FULL if full else QUICK, failure=failure)
     if steps is not None:
-        budget = replace(budget, steps=_positive(steps, "steps"))
+        budget = replace(budget, steps=_positive(steps, "steps"), asked=True)
     if replicates is not None:
         budget = replace(budget, replicates=_positive(replicates, "replicates"))
     if method is None:
@@ -51,6 +55,8 @@ def verify(method: Any = None, problem: Any = None, *, x0: Any = None, steps: in
         methods = [as_method(method)]
         if not methods[0].guarantees:
             raise ProblemError(f"{methods[0].name} carries no guarantee to verify; attach one with .proves(Guarantee(...))")
+    if only is not None:
+        methods = _only(methods, only)
     for name in overrides:
         if not any(name in m.parameters for m in methods):
             raise ProblemError(f"{methods[0].name} has no parameter {name!r}; it takes "
@@ -59,6 +65,15 @@ def verify(method: Any = None, problem: Any = None, *, x0: Any = None, steps: in
     return campaign(methods, budget, problem=problem, x0=x0, overrides=overrides,
                     controls=extras if controls is None else controls,
                     worst_case=extras if worst_case is None else worst_case, full=full, progress=progress)
+
+
+def _only(methods: Sequence[Method], text: str) -> list[Method]:
+    """The methods with those of their guarantees that the text names."""
+    chosen = [m.with_only(m.theorems(text)) for m in methods if m.theorems(text)]
+    if not chosen:
+        known = ", ".join(g.id for g in methods[0].guarantees) if len(methods) == 1 else "see `optlab list`"
+        raise ProblemError(f"only={text!r} names no guarantee: {known}")
+    return chosen
 
 
 def _positive(value: Any, name: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from .measures import point
@@ -16,11 +17,15 @@ from .measures import point
 
 @dataclass(frozen=True)
 class Fold:
-    """A named fold; ``minimum`` marks ``best`` (the running minimum acts on the measured values, after the mean)."""
+    """A named fold; ``minimum`` marks ``best`` (the running minimum acts on the measured values, after the mean).
+
+    ``ahead`` is how many iterates beyond index k the fold looks at.
+    """
 
     name: str
     of: Callable[[Iterable[Any], Any], Iterator[Any]]
     minimum: bool = False
+    ahead: int = 0
 
     def __call__(self, iterates: Iterable[Any], quantities: Any = None) -> Iterator[Any]:
         return self.of(iterates, quantities)
@@ -54,6 +59,11 @@ def _pairs(iterates: Iterable[Any], quantities: Any) -> Iterator[Any]:
         previous = it
 
 
+def _moves(iterates: Iterable[Any], quantities: Any) -> Iterator[Any]:
+    for before, after in pairwise(iterates):
+        yield Pair(after, before)
+
+
 def weighted(weight: Callable[..., float], name: str = "weighted average") -> Fold:
     """sum_{s<k} w(s) x_s / sum_{s<k} w(s); ``weight(s, ...)`` may name constants and recipe parameters."""
 
@@ -77,3 +87,4 @@ last = Fold("last", _last)
 average = Fold("average", _average)
 pairs = Fold("pairs", _pairs)
 best = Fold("best", _last, minimum=True)
+best_move = Fold("best move", _moves, minimum=True, ahead=1)  # at index k the least over the moves x_s to x_{s+1}, s < k

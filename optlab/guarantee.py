@@ -137,7 +137,9 @@ class Guarantee:
     horizons: tuple[int, ...] = (10, 100)
     over: str = ""  # "scaling": the quantity that the law is in; `on` gives the grid of cases
     failure: float = 0.0  # "high probability": the probability with which the bound may fail
-    symbolic: bool | None = None  # None: as the method and the measure
+    symbolic: bool | None = None  # None: as the method and the measure (of a random method: only where said)
+    from_any_state: bool | Mapping[str, Any] = False  # the theorem holds from any state (with these numbers), its points free
+    hold: tuple[str, ...] = ()  # run quantities that worst_case holds at 1 where it would subtract a bound homogeneous in them
     at_constants: Mapping[str, float] = field(default_factory=dict)  # for worst_case, where 1 (and mu = 0.1) do not fit
     note: str = ""
     method: str = ""
@@ -150,11 +152,11 @@ class Guarantee:
     def by_horizon(self) -> bool:
         return "horizon" in names(self.recipe)
 
-    def recipes(self, quantities: Quantities) -> list[dict[str, Any]]:
-        """The parameter sets that the theorem prescribes, one for every combination of ``vary`` values."""
-        keys = list(self.vary)
+    def recipes(self, quantities: Quantities, given: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The parameter sets that the theorem prescribes, one for every combination of ``vary`` values; ``given`` fixes some."""
+        keys, given = list(self.vary), given or {}
         sets = []
-        for values in itertools.product(*(tuple(self.vary[k]) for k in keys)):
+        for values in itertools.product(*((given[k],) if k in given else tuple(self.vary[k]) for k in keys)):
             varied = dict(zip(keys, values, strict=True))
             prescribed = quantities.with_(**varied).call(self.recipe)
             sets.append({**varied, **prescribed})

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 ORACLES = frozenset(
-    "value grad hess hvp prox prox_f prox_g prox_conjugate project lmo mirror operator T resolvent component_grad "
-    "component_value minibatch_grad stochastic_grad stochastic_operator grad_coordinate component_prox sgd_pass "
+    "value grad hess hvp prox prox_f prox_g prox_conjugate project project_a project_b lmo mirror operator T resolvent "
+    "component_grad component_value minibatch_grad stochastic_grad stochastic_operator grad_coordinate component_prox sgd_pass "
     "saga_pass coordinate_pass mix mean send linear adjoint lower_grad upper_grad lower_hvp lower_cross "
-    "lower_grad_x solve_lower solve_penalized loss_grad metric precondition "
-    "sample_value component_prox_linear prox_linear".split()
+    "lower_grad_x solve_lower solve_penalized loss_value loss_grad leader component_inverse_grad metric precondition "
+    "minimize_on inexact_grad epsilon_grad sample_value component_prox_linear prox_linear inexact_prox "
+    "bregman_prox grad1 grad2 grad1_inverse".split()
 )
 
 

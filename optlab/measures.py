@@ -100,6 +100,13 @@ def _distance_magnitude(problem: Any, iterate: Any) -> Any:
     return error * (2 * distance + 64 * error) / EPS
 
 
+def _gradient_magnitude(problem: Any, iterate: Any) -> Any:
+    # an error of 64 eps L ||x|| in the gradient moves ||grad f(x)||^2 by 2 ||grad f(x)|| times it, plus its square
+    x = point(iterate)
+    error = getattr(problem, "L", 1.0) * problem.norm(x)
+    return error * (2 * problem.norm(problem.grad(x)) + 64 * EPS * error)
+
+
 suboptimality = Measure(
     "f(x) - f*",
     lambda problem, it: problem.value(point(it)) - problem.f_star,
@@ -116,7 +123,7 @@ sq_gradient = Measure(
     "||grad f(x)||^2",
     lambda problem, it: problem.sq(problem.grad(point(it))),
     r"\|\nabla f(x_k)\|^2",
-    lambda problem, it: EPS * 64 * (getattr(problem, "L", 1.0) * problem.norm(point(it))) ** 2,
+    _gradient_magnitude,
 )
 sq_operator = Measure(
     "||V(x)||^2",

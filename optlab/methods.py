@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from optlab.problems.assumptions import SmoothPart
 from optlab.problems.errors import AssumptionError
 
 from .guarantee import Guarantee, check
@@ -24,16 +25,17 @@ class Method:
     """A generator function ``body(problem, x, *, ...)`` and its guarantees; calling it starts the generator.
 
     ``needs`` are the oracles it calls; ``symbolic`` whether the body reads on Points (arithmetic and oracles only);
-    ``batched`` whether it carries replicates; ``restartable`` whether it continues from exactly what it yields;
+    ``batched`` whether it carries replicates; ``restartable`` whether it continues from exactly what it yields; ``derived``
+    the fields of its state that follow from the others (left out, the body computes them);
     ``one_stroke`` whether it is a plain function returning one record.
     """
 
     def __init__(self, body: Callable[..., Any], *, needs: tuple[str, ...] = (), family: str = "", symbolic: bool = True,
-                 batched: bool = True, restartable: bool = False, cost: str = ""):
+                 batched: bool = True, restartable: bool = False, derived: tuple[str, ...] = (), cost: str = ""):
         functools.update_wrapper(self, body)
         self.body, self.needs, self.family = body, needs, family
         self.name = body.__name__
-        self.symbolic, self.batched, self.restartable = symbolic, batched, restartable
+        self.symbolic, self.batched, self.restartable, self.derived = symbolic, batched, restartable, derived
         self.one_stroke = not inspect.isgeneratorfunction(body)
         self.guarantees: tuple[Guarantee, ...] = ()
         parameters = inspect.signature(body).parameters
@@ -53,11 +55,25 @@ class Method:
             METHODS[self.name] = self
         return self
 
+    def theorems(self, text: str) -> tuple[Guarantee, ...]:
+        """The guarantees of this number ("29.1") or, where there is none, with this text in their id, source or measure."""
+        numbered = tuple(g for g in self.guarantees if g.id == f"{self.name}[{text}]")
+        named = (g for g in self.guarantees if any(text in part for part in (g.id, str(g.source), str(g.measure))))
+        return numbered or tuple(named)
+
+    def with_only(self, guarantees: tuple[Guarantee, ...]) -> Method:
+        """The same method with these guarantees; this one keeps all of its own."""
+        other = object.__new__(Method)
+        other.__dict__.update(self.__dict__, guarantees=guarantees)
+        return other
+
     def require(self, problem: Any) -> None:
         """One sentence when the problem lacks an oracle that the body calls."""
         for oracle in self.needs:
             if getattr(problem, oracle, None) is None:
                 raise AssumptionError(f"{self.name} needs {oracle}, which {problem} does not have")
+        if "prox" in self.needs and not any("grad" in need for need in self.needs) and problem.meets(SmoothPart):
+            raise AssumptionError(f"{self.name} needs the prox of the whole objective; that of {problem} is of its second part")
 
     @property
     def source(self) -> str:

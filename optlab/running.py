@@ -277,7 +277,7 @@ def prescribed(method: Method, problem: Any, x0: Any, given: Mapping[str, Any], 
     for g in method.guarantees:
         if all(problem.meets(a) for a in g.assumes):
             try:
-                recipe = g.recipes(Quantities(problem, x0, {**given, "horizon": steps}))[0]
+                recipe = g.recipes(Quantities(problem, x0, {**given, "horizon": steps}), given)[0]
             except ValueError:
                 continue
             if set(missing) <= set(recipe):

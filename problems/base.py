@@ -68,9 +68,50 @@ class Problem:
         """A per-replicate scalar ``(...)`` as a factor of points ``(..., 1, ..)``."""
         return s[(..., *(None,) * len(self.point_shape))] if getattr(s, "ndim", 0) else s
 
+    def ratio(self, a: Array, b: Array, otherwise: Array) -> Array:
+        """a / b per replicate, and ``otherwise`` where a is zero or b not positive."""
+        xp = array_namespace(b)
+        known = (b > 0) & (a != 0)
+        return xp.where(known, a / xp.where(known, b, 0 * b + 1), otherwise + 0 * b)
+
+    def above_minimum(self, x: Array) -> Array:
+        """f(x) - f*, and 0 where that is rounding."""
+        f = self.value(x)
+        above = f - self.f_star
+        return above * (above > 64 * np.finfo(float).eps * (abs(f) + abs(self.f_star) + self.value_scale))
+
     def unit(self, i: Array) -> Array:
         """The coordinate vectors e_i, (..., dim) for an integer array i (...)."""
         return (i[..., None] == np.arange(self.point_shape[-1])) * 1.0
+
+    # --- tables with one row a term (..., n, dim), choices and blocks: what symbolic points read in their own way ------------
+    def table_of(self, oracle: Any, x: Array) -> Array:
+        """The oracle of every term at x: ``table_of(problem.component_grad, x)``."""
+        return oracle(x[..., None, :], np.arange(self.n))
+
+    def table_row(self, table: Array, i: Array) -> Array:
+        """Row i (an integer array over the replicates)."""
+        xp = array_namespace(table)
+        return xp.sum(xp.where(self._rows(i, xp), table, 0.0), axis=-2)
+
+    def table_with(self, table: Array, i: Array, row: Array) -> Array:
+        """The table with this row in place of row i."""
+        xp = array_namespace(table)
+        return xp.where(self._rows(i, xp), row[..., None, :], table)
+
+    def table_mean(self, table: Array) -> Array:
+        return array_namespace(table).mean(table, axis=-2)
+
+    def _rows(self, i: Array, xp: Any) -> Array:
+        return xp.asarray((np.asarray(i)[..., None] == np.arange(self.n))[..., None])
+
+    def select(self, coin: Array, a: Array, b: Array) -> Array:
+        """a where the replicate's coin is true, else b."""
+        return array_namespace(a).where(self.column(coin), a, b)
+
+    def block(self, v: Array, b: Array, blocks: int) -> Array:
+        """v with only the coordinates of block b (an integer array over the replicates) of ``blocks`` consecutive ones."""
+        return v * (np.asarray(b)[..., None] == np.arange(self.point_shape[-1]) * blocks // self.point_shape[-1])
 
     # --- starts ---------------------------------------------------------------------------------------------
     @property
@@ -83,6 +124,11 @@ class Problem:
         if self.x_star is None:
             return 0.0
         return float(getattr(self, "L", 0.0) * self.sq(self.x_star))
+
+    @property
+    def gradient_scale(self) -> float:
+        """Size of the terms that cancel inside ``grad`` at the solution (L ||x*||): its rounding is eps times this."""
+        return 0.0 if self.x_star is None else float(getattr(self, "L", 0.0) * self.norm(self.x_star))
 
     @property
     def x0(self) -> Array:
@@ -107,9 +153,13 @@ class Problem:
 
     def __repr__(self) -> str:
         promises = ", ".join(
-            f"{type(a).__name__}({', '.join(f'{k}={v:.4g}' for k, v in a.constants.items())})" for a in self.assumptions
+            f"{type(a).__name__}({', '.join(f'{k}={_shown(v)}' for k, v in a.constants.items())})" for a in self.assumptions
         )
         return f"<{self}: {promises}>"
+
+
+def _shown(constant: Any, digits: int = 4) -> str:
+    return f"{constant:.{digits}g}" if np.ndim(constant) == 0 else str(constant)
 
 
 class Wrapped(Problem):
@@ -137,7 +187,7 @@ class Misdeclared(Wrapped):
     def __init__(self, inner: Problem, **constants: float):
         super().__init__(inner)
         self.__dict__.update(constants)
-        self.name = f"{inner} declared with {', '.join(f'{k} = {v:.3g}' for k, v in constants.items())}"
+        self.name = f"{inner} declared with {', '.join(f'{k} = {_shown(v, 3)}' for k, v in constants.items())}"
 
 
 def as_matrix(value: Any, name: str) -> np.ndarray:

@@ -9,7 +9,19 @@ from typing import Any, Protocol
 import numpy as np
 from array_api_compat import array_namespace
 
-from .assumptions import Convex, Smooth, SmoothPart, StronglyConvex, StronglyConvexPart
+from .assumptions import (
+    Convex,
+    QuadraticForm,
+    QuadraticPart,
+    Smooth,
+    SmoothPart,
+    SmoothTerms,
+    SmoothTermsPart,
+    StronglyConvex,
+    StronglyConvexPart,
+    StronglyConvexTerms,
+    StronglyConvexTermsPart,
+)
 from .base import Array, Problem, as_positive
 from .data import Dataset, load_data
 from .errors import ProblemError
@@ -116,7 +128,7 @@ class Composite(Problem):
     """
 
     PASSED_ON = frozenset(["component_grad", "component_value", "minibatch_grad", "stochastic_grad", "grad_coordinate",
-                           "coordinate_L", "hess", "hvp", "n", "X", "y", "L_i", "Lmax"])
+                           "component_inverse_grad", "coordinate_L", "hess", "hvp", "n", "X", "y", "L_i", "Lmax"])
 
     def __init__(self, smooth: Problem, regularizer: Regularizer, *, name: str = ""):
         smooth.require(Smooth, who="Composite")
@@ -128,6 +140,12 @@ class Composite(Problem):
             self.declare(Convex())
         if smooth.meets(StronglyConvex):
             self.declare(StronglyConvexPart(smooth.mu))
+        if smooth.meets(QuadraticForm):
+            self.declare(QuadraticPart())
+        if smooth.meets(SmoothTerms):
+            self.declare(SmoothTermsPart(smooth.Lmax))
+        if smooth.meets(StronglyConvexTerms):
+            self.declare(StronglyConvexTermsPart(smooth.mu_terms))
         self._solve()
 
     def __getattr__(self, name: str) -> Any:

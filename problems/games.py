@@ -72,6 +72,9 @@ class AffineVI(Problem):
     def project(self, x: Array) -> Array:
         return x
 
+    def resolvent(self, v: Array, step: float) -> Array:
+        return np.linalg.solve(np.eye(self.dim) + step * self.M, (v - step * self.q)[..., None])[..., 0]
+
     def gap(self, x: Array) -> Array:
         """sup of <V(p), x - p> over the ball: of <d, M'e> - <d, Md>, e = x - x_star, over ||d|| <= radius."""
         c = ((x - self.x_star) @ self.M) @ self._axes

@@ -15,17 +15,20 @@ from .assumptions import (
     LipschitzHessian,
     LipschitzThirdDerivative,
     LowerBounded,
+    NoiseAtSolution,
     QuadraticForm,
     Smooth,
     SmoothTerms,
     StronglyConvex,
     StronglyConvexTerms,
+    Terms,
 )
 from .base import Array, Problem, as_matrix, as_positive, as_vector
 from .data import Dataset, load_data
 from .errors import ProblemError
 from .passes import TermPasses, least_squares_pass
 from .quadratic import like, to_numpy
+from .search import Searchable
 
 
 class GLM(Problem):
@@ -52,6 +55,7 @@ class GLM(Problem):
         self.coordinate_L = self.curvature * (to_numpy(self.X) ** 2).mean(axis=0) + self.l2
         self.declare(
             Smooth(float(self.curvature * self._eigenvalues[-1] + self.l2)),
+            Terms(self.n),
             SmoothTerms(float(self.L_i.max())),
             StronglyConvexTerms(self.l2) if self.l2 > 0 else ConvexTerms(),
             LowerBounded(),
@@ -153,9 +157,16 @@ class GLM(Problem):
         self.x_star = like(x, self.X)
         self.f_star = float(host.value(x))
         self.x_star_error = float(np.linalg.norm(host.grad(x))) / mu
+        self.declare(NoiseAtSolution(self._sigma_star()))
 
     @cached_property
-    def sigma_star(self) -> float:
+    def gradient_scale(self) -> float:
+        """The norm of the sum of the terms' absolute values: rows whose gradients cancel at x* = 0 do not vanish."""
+        x = to_numpy(self.x_star)
+        slopes = np.abs(to_numpy(self.slope(self.X @ self.x_star, self.y)))
+        return float(np.linalg.norm(slopes @ np.abs(to_numpy(self.X)) / self.n + self.l2 * np.abs(x)))
+
+    def _sigma_star(self) -> float:
         """sqrt(mean_i ||grad f_i(x*)||^2): gradient noise at the solution."""
         x = to_numpy(self.x_star)
         residual = to_numpy(self.slope(self.X @ self.x_star, self.y))
@@ -163,7 +174,7 @@ class GLM(Problem):
         return float(np.sqrt(np.mean(np.sum(grads**2, axis=1))))
 
 
-class LeastSquares(TermPasses, GLM):
+class LeastSquares(Searchable, TermPasses, GLM):
     """f(x) = ||Xx - y||^2/(2n) + l2/2 ||x||^2, the mean of (a_i'x - y_i)^2/2 + l2/2 ||x||^2."""
 
     kernel_loss = 0
@@ -183,6 +194,7 @@ class LeastSquares(TermPasses, GLM):
         self.x_star = like(x, self.X)
         self.f_star = float(self.value(self.x_star))
         self.x_star_error = 8 * np.finfo(float).eps * float(np.linalg.norm(x)) * float(s[0] / s[keep][-1])
+        self.declare(NoiseAtSolution(self._sigma_star()))
 
     def loss(self, t: Array, y: Array) -> Array:
         return (t - y) ** 2 / 2
@@ -199,6 +211,12 @@ class LeastSquares(TermPasses, GLM):
         residual = (self.inner(a, v) - shrink * self.y[i]) / (shrink + step * self.inner(a, a))
         return (v - step * self.column(residual) * a) / shrink
 
+    def component_inverse_grad(self, g: Array, i: Array) -> Array:
+        """The point at which grad f_i is g, for l2 > 0."""
+        a = self.X[i]
+        shifted = g + self.column(self.y[i]) * a
+        return (shifted - self.column(self.inner(a, shifted) / (self.l2 + self.inner(a, a))) * a) / self.l2
+
     def coordinate_pass(self, x: Array, order: Array, step: Any) -> Array:
         """Coordinate descent over order[..., t], ``step`` a number or one a coordinate: the point after it."""
         return least_squares_pass(self.columns, self.y, self.l2, 0.0, x, order, step)
@@ -211,7 +229,7 @@ class LeastSquares(TermPasses, GLM):
         return self.f_star - float(least.mean())
 
 
-class LogisticRegression(TermPasses, GLM):
+class LogisticRegression(Searchable, TermPasses, GLM):
     """f(x) = mean_i log(1 + exp(-y_i a_i'x)) + l2/2 ||x||^2 with y_i in {-1, 1} and l2 > 0."""
 
     kernel_loss = 1

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from array_api_compat import array_namespace
 
-from .assumptions import Chain, Convex, GeometricChain, Lipschitz, LowerBounded, Smooth
+from .assumptions import Chain, Convex, GeometricChain, Lipschitz, LowerBounded, QuadraticUpperBound, Smooth
 from .base import Array, Problem, as_positive
 from .errors import ProblemError
 from .pool import entry, spectrum
 from .quadratic import Quadratic
+from .search import onto_span
 
 
 def as_count(value: int, name: str, least: int = 1) -> int:
@@ -51,7 +52,7 @@ class NesterovChain(Quadratic):
         super().__init__(a * H, first, name=name or title)
         self.x_star = solution
         self.f_star = float(-a * solution[0] / 2)
-        self.declare(Chain(n) if kappa is None else GeometricChain(n))
+        self.declare(Chain(n) if kappa is None else GeometricChain(n), QuadraticUpperBound(self.L))
 
     @property
     def x0(self) -> Array:
@@ -114,6 +115,10 @@ class HuberNorm(Problem):
         r = self.norm(v)
         reach = array_namespace(r).maximum(r, 0 * r + self.threshold * (1 + step * self.L))
         return v - step * self.L * self.threshold * v / self.column(reach)
+
+    def minimize_on(self, x: Array, *directions: Array) -> Array:
+        """The point of x + span(directions) nearest to 0."""
+        return x - onto_span(x, directions)
 
     @property
     def x0(self) -> Array:

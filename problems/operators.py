@@ -9,9 +9,12 @@ import numpy as np
 from .assumptions import (
     AttainedDisplacement,
     AveragedOperator,
+    Contractive,
+    ConvexFeasibility,
     ConvexPair,
     FixedPoint,
     Nonexpansive,
+    QuadraticPart,
     SmoothPart,
     StronglyConvexPart,
 )
@@ -93,6 +96,21 @@ class Relaxed(FixedPointProblem):
         return self.operator_T.x0
 
 
+class AffineContraction(FixedPointProblem):
+    """T(x) = Mx + b with ||M|| = rate < 1."""
+
+    def __init__(self, M: Array, b: Array, *, name: str = ""):
+        self.M = as_matrix(M, "M")
+        self.b, self.name = as_vector(b, "b", len(self.M)), name
+        rate = float(np.linalg.norm(self.M, 2))
+        if rate >= 1:
+            raise ProblemError(f"M must have a norm below 1, got {rate:.6g}")
+        self.settle(np.linalg.solve(np.eye(len(self.M)) - self.M, self.b), 0 * self.b, Contractive(rate))
+
+    def T(self, x: Array) -> Array:
+        return x @ self.M.T + self.b
+
+
 class Expanded(Wrapped):
     """The operator made ``factor`` times longer about x_star (no longer nonexpansive for factor > 1)."""
 
@@ -165,7 +183,7 @@ class TwoSets(Splitting):
             raise ProblemError("a and b must be a nearest pair: each the projection of the other")
         self.point_shape, self.x_star, self.v, self.slope, self.name = a.shape, a, a - b, 0 * a, name
         if not np.any(self.v):
-            self.declare(ConvexPair())
+            self.declare(ConvexPair(), ConvexFeasibility())
 
     def prox_f(self, x: Array, step: float) -> Array:
         return self.project_a(x)
@@ -234,7 +252,7 @@ class SplitLasso(Splitting):
         if not (np.sign(self.x_star) == np.sign(rough)).all() or np.abs(self.slope).max() > self.l1 * (1 + 1e-9):
             raise ProblemError("l1 must be away from values where the lasso's support changes")
         self.f_star = float(self.value(self.x_star))
-        self.declare(SmoothPart(float(self.eigenvalues[-1])), ConvexPair())
+        self.declare(SmoothPart(float(self.eigenvalues[-1])), QuadraticPart(), ConvexPair())
         if self.eigenvalues[0] > 1e-12 * self.eigenvalues[-1]:
             self.declare(StronglyConvexPart(float(self.eigenvalues[0])))
 
@@ -263,7 +281,7 @@ class Consensus(Splitting):
         solution = np.linalg.solve(A.sum(0), b.sum(0))
         self.x_star = np.broadcast_to(solution, b.shape) + 0.0
         self.slope = A @ solution - b
-        self.declare(SmoothPart(float(eig.max())), StronglyConvexPart(float(eig.min())), ConvexPair())
+        self.declare(SmoothPart(float(eig.max())), StronglyConvexPart(float(eig.min())), QuadraticPart(), ConvexPair())
 
     def prox_f(self, v: Array, step: float) -> Array:
         return np.linalg.solve(np.eye(self.A.shape[1]) + step * self.A, (v + step * self.b)[..., None])[..., 0]

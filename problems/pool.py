@@ -16,7 +16,9 @@ from .base import Problem
 
 ENTRIES: dict[str, Callable[[], Problem]] = {}
 # modules of this package that register entries
-MODULES = ("pool", "sums", "composite", "sets", "hard", "nonconvex", "nonsmooth", "operators", "games", "bilevel", "targets")
+MODULES = ("pool", "sums", "composite", "sets", "hard", "nonconvex", "nonsmooth", "operators", "games",
+           "inclusions", "feasibility", "bilevel", "targets", "triples", "bregman", "difference", "growth", "inexact",
+           "rounds")
 
 
 def entry(build: Callable[[], Problem]) -> Callable[[], Problem]:

@@ -16,9 +16,10 @@ from .assumptions import (
 )
 from .base import Array, Problem, as_matrix, as_vector
 from .errors import ProblemError
+from .search import Searchable
 
 
-class Quadratic(Problem):
+class Quadratic(Searchable, Problem):
     """f(x) = x'Ax/2 - b'x with A symmetric positive semidefinite (d, d), b (d,) in the range of A.
 
     ``L`` is the largest eigenvalue; ``mu`` the smallest (strongly convex) or, for singular A, the smallest nonzero

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from array_api_compat import array_namespace
 
-from .assumptions import Compact, Convex, QuadraticForm, Smooth
+from .assumptions import Compact, Convex, QuadraticForm, Smooth, StronglyConvexKernel
 from .base import Array, Problem, as_positive
 from .composite import Composite
 from .errors import ProblemError
@@ -109,6 +109,17 @@ class Simplex(Set):
     def mirror(self, x: Array, g: Array) -> Array:
         """argmin_s <g, s> + sum_i s_i log(s_i / x_i)."""
         return self.radius * kl_prox_simplex(x, g)
+
+    @property
+    def mu_h(self) -> float:
+        """The entropy's modulus in the Euclidean norm: sum d^2/x >= ||d||_1^2/radius >= 2 ||d||^2/radius for sum d = 0."""
+        return 2 / self.radius
+
+    def divergence(self, x: Array, y: Array) -> Array:
+        """sum_i x_i log(x_i / y_i), the entropy's."""
+        xp = array_namespace(x, y)
+        on = x > 0
+        return xp.sum(xp.where(on, x * xp.log(xp.where(on, x / y, 1.0)), 0.0), axis=-1)
 
     def prox_jacobian(self, v: np.ndarray, step: float = 1.0) -> np.ndarray:
         s = (project_simplex(v, self.radius) > 0) * 1.0
@@ -211,7 +222,7 @@ class OnSet(Problem):
         if (domain.d,) != self.point_shape:
             raise ProblemError(f"the set must lie in the problem's space of shape {self.point_shape}, got {domain}")
         self.domain = domain
-        for oracle in ("lmo", "mirror"):
+        for oracle in ("lmo", "mirror", "divergence"):
             if hasattr(domain, oracle):
                 setattr(self, oracle, getattr(domain, oracle))
         if np.isfinite(domain.diameter):
@@ -219,6 +230,7 @@ class OnSet(Problem):
             self.D_l1 = float(domain.diameter_l1)
         if hasattr(domain, "mirror"):
             self.start_quantities = {"R_entropy": entropy_radius}
+            self.declare(StronglyConvexKernel(domain.mu_h))
 
     def project(self, v: Array) -> Array:
         return self.domain.project(v)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from .assumptions import ConvexTerms, Interpolation
+from .assumptions import ConvexTerms, Interpolation, NoiseAtSolution
 from .base import Array, Problem
 from .glm import GLM, LeastSquares, LogisticRegression
 from .nonsmooth import L1Regression
@@ -35,6 +35,7 @@ class WelschRegression(GLM):
         x = host._lowest() if host is self else host.x_star
         self.x_star, self.f_star = like(x, self.X), float(host.value(x))
         self.x_star_error = 4 * float(np.linalg.norm(np.linalg.solve(host.hess(x), host.grad(x))))
+        self.declare(NoiseAtSolution(self._sigma_star()))
 
     def _lowest(self) -> np.ndarray:
         from scipy.optimize import minimize

@@ -19,8 +19,8 @@ from optlab.problems.glm import gram_eigenvalues
 
 def test_names():
     assert set(ENTRIES) == {"import", "generator", "glm-gradient", "sgd-seeds", "lasso", "logistic", "worst-case",
-                            "worst-case-50", "expectation", "verify"}
-    assert set(SLOW) == {"worst-case-50"}
+                            "worst-case-50", "worst-case-80", "expectation", "verify"}
+    assert set(SLOW) == {"worst-case-50", "worst-case-80"}
 
 
 @pytest.mark.parametrize(("name", "hint"), [("generater", "did you mean generator"), ("xyz", "there are import, generator")])

@@ -215,7 +215,7 @@ def test_worst_case_of_gradient_descent(capsys, tmp_path):
 
 def test_plan(capsys, tmp_path):
     out = tmp_path / "p.json"
-    code, shown, _ = ran(capsys, "plan", "--data", "diabetes", "--loss", "squared", "--l2", 0.01, "--eps", 1e-3, "--json", out)
+    code, shown, _ = ran(capsys, "plan", "--data", "diabetes", "--loss", "squared", "--l2", 0.01, "--eps", 1e-6, "--json", out)
     assert code == 0
     rows = {r["method"]: r for r in json.loads(out.read_text())}
     assert rows["gradient_descent"]["steps"] > rows["nesterov_strongly_convex"]["steps"] > 1

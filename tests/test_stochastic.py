@@ -18,7 +18,7 @@ from optlab.problems.glm import LeastSquares
 from optlab.problems.noise import Noisy, Sampled
 from optlab.rng import Branches, Stream
 from optlab.stochastic.sgd import batch_L, batch_noise, sgd, sgd_momentum
-from optlab.stochastic.variance_reduction import every_grad, loopless_svrg, saga, svrg
+from optlab.stochastic.variance_reduction import loopless_svrg, saga, svrg
 
 FAMILIES = (sums.ridge, sums.logistic, sums.interpolating, sums.interpolating_ridge, sums.bounded_condition, sums.welsch)
 
@@ -37,24 +37,25 @@ def test_terms_average_to_the_function(family):
     x = np.random.default_rng(0).standard_normal((4, *p.point_shape))
     i = np.arange(p.n)
     np.testing.assert_allclose(p.component_value(x[:, None, :], i).mean(axis=1), p.value(x), rtol=1e-12)
-    np.testing.assert_allclose(every_grad(p, x).mean(axis=1), p.grad(x), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(p.table_of(p.component_grad, x).mean(axis=1), p.grad(x), rtol=1e-12, atol=1e-14)
     for e in np.eye(p.dim):
         slope = (p.component_value(x[:, None, :] + 1e-6 * e, i) - p.component_value(x[:, None, :] - 1e-6 * e, i)) / 2e-6
-        np.testing.assert_allclose(slope, every_grad(p, x) @ e, rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(slope, p.table_of(p.component_grad, x) @ e, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_constants_of_the_sums(family):
     p = build(family)
-    grads = every_grad(p, p.x_star)
+    grads = p.table_of(p.component_grad, p.x_star)
     assert np.linalg.norm(grads.mean(axis=0)) <= 1e-13
     assert p.sigma_star == pytest.approx(np.sqrt((grads**2).sum(axis=1).mean()), abs=1e-13)
     rng = np.random.default_rng(1)
     x, y = p.x_star + rng.standard_normal((2, 500, p.dim))
-    change = np.linalg.norm(every_grad(p, x) - every_grad(p, y), axis=-1) / np.linalg.norm(x - y, axis=-1)[:, None]
+    away = p.table_of(p.component_grad, x) - p.table_of(p.component_grad, y)
+    change = np.linalg.norm(away, axis=-1) / np.linalg.norm(x - y, axis=-1)[:, None]
     assert (change <= p.L_i * (1 + 1e-12)).all()
     if p.meets(StronglyConvexTerms):
-        gap = ((every_grad(p, x) - every_grad(p, y)) * (x - y)[:, None, :]).sum(-1)
+        gap = (away * (x - y)[:, None, :]).sum(-1)
         assert (gap >= p.mu_terms * p.sq(x - y)[:, None] * (1 - 1e-10)).all()
     if p.meets(Interpolation):
         assert p.sigma_star <= 1e-13
@@ -127,7 +128,7 @@ def test_gradient_descent_on_a_sampled_problem_is_sgd_bit_for_bit(batch):
 
 def test_batch_constants_against_enumeration():
     p = build(sums.ridge)
-    terms = every_grad(p, p.x_star)
+    terms = p.table_of(p.component_grad, p.x_star)
     for b in (1, 3, 12):
         batches = np.array(list(itertools.combinations(range(p.n), b)))
         assert (terms[batches].mean(axis=1) ** 2).sum(-1).mean() == pytest.approx(batch_noise(p.sigma_star, p.n, b),
@@ -229,5 +230,7 @@ def test_enumerated_step_is_the_mean_over_terms():
 
 def test_a_step_beyond_the_theorem_is_violated_and_one_inside_moves_the_bound():
     p = build(sums.ridge)
-    assert all(v.verdict == "holds" for v in verify(sgd, p, step=0.3 / (4 * p.Lmax), steps=50, replicates=1024))
+    inside = verify(sgd, p, step=0.3 / (4 * p.Lmax), steps=50, replicates=1024)
+    assert {v.verdict for v in inside if "165.11" not in v.source} == {"holds"}
+    assert [v.verdict for v in inside if "165.11" in v.source] == ["vacuous"]  # 50 steps are too few to come near its bound
     assert "violated" in {v.verdict for v in verify(sgd, p, step=8 / p.Lmax, steps=50, replicates=1024)}

@@ -13,7 +13,7 @@ from optlab.analysis.verify import campaign
 from optlab.guarantee import now, start, total
 from optlab.measures import suboptimality
 from optlab.methods import Method
-from optlab.problems import Convex, ProblemError, Quadratic, StronglyConvex
+from optlab.problems import AssumptionError, Convex, ProblemError, Quadratic, StronglyConvex
 from optlab.problems.base import Problem
 
 
@@ -382,3 +382,43 @@ def test_bad_use_is_one_sentence(call, sentence):
     with pytest.raises(ValueError, match=sentence) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_some_guarantees_are_chosen_by_id_source_or_measure():
+    ids = [g.id for g in optlab.gradient_descent.guarantees]
+    assert len(ids) > 3
+    (one,) = verify(optlab.gradient_descent, P, only="29.1")
+    assert one.source.startswith("29.1")
+    some = verify(optlab.gradient_descent, P, only="||grad")
+    assert 0 < len(some) < len(ids)
+    assert [g.id for g in optlab.gradient_descent.guarantees] == ids
+    with pytest.raises(ProblemError, match=r"only='nothing' names no guarantee: gradient_descent\["):
+        verify(optlab.gradient_descent, P, only="nothing")
+
+
+def test_steps_of_the_caller_go_before_those_of_a_theorem():
+    m = Method(shrink).proves(theorem(lambda k: 1e9, steps=7))
+    (own,), (asked,) = verify(m, P), verify(m, P, steps=9)
+    assert (own.curve["k"][-1], asked.curve["k"][-1]) == (7, 9)
+
+
+def test_the_prox_of_a_part_is_not_that_of_the_whole():
+    """A composite problem's prox is of its second part: methods that step by nothing else refuse it in words."""
+    from optlab.problems import Lasso
+
+    lasso = Lasso(np.eye(3), np.ones(3), 0.1)
+    refused = verify(optlab.proximal_point, lasso)
+    assert {v.verdict for v in refused} == {"refused"}
+    assert any("needs the prox of the whole objective; that of lasso is of its second part" in v.note for v in refused)
+    with pytest.raises(AssumptionError, match="prox of the whole"):
+        optlab.run(optlab.proximal_point, lasso, steps=3)
+    assert optlab.run(optlab.proximal_gradient, lasso, steps=3)["f(x) - f*"][-1] >= 0
+
+
+def test_a_parameter_that_the_theorem_varies_brings_its_own_recipe():
+    """The damping of order q takes the constant of q, not that of the first one listed."""
+    p = optlab.problems.LogisticRegression.from_data("breast_cancer", l2=0.01)
+    values = [optlab.run(optlab.newton_damped, p, steps=8, q=q)["f(x) - f*"] for q in (2, 4)]
+    assert not np.array_equal(*values)
+    first = next(g for g in optlab.newton_damped.guarantees if "q" in g.vary)
+    assert {v.verdict for v in verify(optlab.newton_damped, p, q=4, only=first.id)} == {"holds"}

@@ -9,7 +9,7 @@ from PEPit import Expression
 
 from optlab.problems import assumptions as A
 
-from .functions import smooth_class
+from .parts import smooth_class
 from .registry import kind
 
 

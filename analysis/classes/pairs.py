@@ -10,11 +10,12 @@ from PEPit.primitive_steps import proximal_step
 
 from optlab.problems import assumptions as A
 
-from .composites import smooth_part
+from .parts import inexact_prox, smooth_part
 from .registry import kind
 
 
-@kind(lambda s: s.has(A.ConvexPair), A.ConvexPair, A.SmoothPart, A.StronglyConvexPart, A.QuadraticPart)
+@kind(lambda s: s.has(A.ConvexPair), A.ConvexPair, A.SmoothPart, A.StronglyConvexPart, A.QuadraticPart,
+      A.ApproximateDualProx, A.ApproximateProx)
 def pair(s: Any) -> None:
     """f + g, each met through its prox; R is measured at the governing point z* = x* + step slope, which the start is near.
 
@@ -33,6 +34,9 @@ def pair(s: Any) -> None:
     s.slope = next(slope for x, slope, _ in f.list_of_points if x is s.x_star)
     s.prox_f = lambda v, step: proximal_step(v, f, float(step))[0]
     s.prox_g = lambda v, step: proximal_step(v, g, float(step))[0]
+
+    if s.meets(A.ApproximateDualProx):
+        s.inexact_prox = inexact_prox(s, f)
 
     def sq_radius(x0: Any, params: Mapping[str, Any]) -> Any:
         step = params["step"] if "step" in params else -1 / params["rho"]

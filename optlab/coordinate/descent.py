@@ -11,9 +11,11 @@ from optlab.problems.pool import spectrum
 from optlab.problems.quadratic import Quadratic
 
 from ..fold import pairs
-from ..guarantee import Case, Control, Guarantee, cite, now
-from ..measures import Measure, point, suboptimality
+from ..functions import maximum
+from ..guarantee import Case, Control, Guarantee, cite, now, start
+from ..measures import Measure, point, sq_distance, suboptimality
 from ..methods import method
+from ..potentials import potential, weighed
 
 
 @method(needs=("grad_coordinate", "coordinate_L"), family="coordinate", restartable=True, symbolic=False)
@@ -56,13 +58,12 @@ def cyclic_coordinate_descent(problem, x, *, step):
         x = problem.coordinate_pass(x, np.arange(problem.dim), step)
 
 
-@method(needs=("grad",), family="coordinate", restartable=True, symbolic=False)
+@method(needs=("grad",), family="coordinate", restartable=True)
 def random_block_descent(problem, x, *, step, blocks, rng):
     """Random block descent, x_b+ = x_b - step grad_b f(x), b uniform among ``blocks`` runs of coordinates."""
-    block_of = np.arange(problem.dim) * blocks // problem.dim
     while True:
         yield x
-        x = x - step * (rng.index(blocks)[..., None] == block_of) * problem.grad(x)
+        x = x - step * problem.block(problem.grad(x), rng.index(blocks), blocks)
 
 
 # --- what the theorems speak of ------------------------------------------------------------------------------
@@ -131,6 +132,19 @@ random_block_descent.proves(
               vary=dict(blocks=(2, 5)),
               drift=lambda V, mu, blocks, Lblock: (1 - mu / (blocks * Lblock)) * V,
               control=(too_long, too_short)),
+    Guarantee(potential, lambda V0: V0, cite(0, 0, "Taylor-Bach 2019, Thm 16"), using=dict(V0=start(potential)),
+              mode="expectation", assumes=(Smooth, Convex), on=quadratics,
+              at=weighed(lambda k, step, L, blocks: (k * step * L / blocks + 1, 0, L / 2),
+                         "V = (1 + k step L/blocks) (f - f*) + L/2 ||x - x*||^2"), steps=7, symbolic=True,
+              recipe=lambda L, share, blocks: dict(step=share / L, blocks=blocks), vary=dict(blocks=(2, 3), share=(1.0, 0.5)),
+              valid=lambda step, L: 0 < step <= 1 / L, from_any_state=True, tightness="tight", control=too_long),
+    Guarantee(sq_distance, lambda k, step, mu, L, blocks, R:
+              (maximum((1 - step * mu) ** 2 + blocks - 1, (step * L - 1) ** 2 + blocks - 1) / blocks) ** k * R**2,
+              cite(0, 0, "Taylor-Bach 2019, Thm 17"), mode="expectation", assumes=(Smooth, StronglyConvex), on=quadratics,
+              steps=20, symbolic=True, tightness="tight", vary=dict(blocks=(2, 3), share=(1.0, 0.5)),
+              recipe=lambda L, share, blocks: dict(step=share / L, blocks=blocks), valid=lambda step, L: 0 < step <= 1 / L,
+              drift=lambda V, step, mu, L, blocks: maximum((1 - step * mu) ** 2 + blocks - 1, (step * L - 1) ** 2 + blocks - 1)
+              / blocks * V, control=(too_long, too_short)),
 )
 
 proximal_coordinate_descent.proves(

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from optlab.problems.assumptions import Convex, Smooth, StronglyConvex
+from optlab.problems.hard import HuberNorm
+from optlab.problems.pool import pool
 
 from ..fold import pairs
 from ..functions import exp, sqrt
-from ..guarantee import Control, Guarantee, cite, now
-from ..measures import Measure, suboptimality
+from ..guarantee import Case, Control, Guarantee, cite, now
+from ..measures import Measure, sq_distance, suboptimality
 from ..methods import method
+from ..steps import tabulated
 from .lower_bounds import lower_bounds, polyak_rate
 
 
@@ -37,13 +40,23 @@ class LookAhead(NamedTuple):
     ahead: Any
 
 
+def fastest(lam):
+    """The largest lam+ with lam+^2 - lam+ <= lam^2."""
+    return (1 + sqrt(1 + 4 * lam**2)) / 2
+
+
+def by_half(lam):
+    """lam_k = (k + 1)/2, so that the momentum is (k - 1)/(k + 2)."""
+    return lam + 0.5
+
+
 @method(needs=("grad",), family="gradient", restartable=True)
-def nesterov(problem, y, x=None, lam=1.0, *, step):
+def nesterov(problem, y, x=None, lam=1.0, *, step, grow=fastest):
     """Nesterov's accelerated gradient: y+ = x - step grad f(x), x+ = y+ + (lam - 1)/lam+ (y+ - y) (Nesterov 1983)."""
     x = y if x is None else x
     while True:
         yield Accelerated(y, x, lam)
-        following = (1 + sqrt(1 + 4 * lam**2)) / 2
+        following = grow(lam)
         stepped = x - step * problem.grad(x)
         x = stepped + (lam - 1) / following * (stepped - y)
         y, lam = stepped, following
@@ -77,6 +90,27 @@ look_ahead = Measure(
     symbolic=False,
 )
 
+# lam_{k+1}^2 (f(y) - f*) + L/2 ||z - x*||^2, as lam^2 - lam of a step is lam^2 of the step before; z = y + lam (x - y)
+_potential = Measure(
+    "V", lambda problem, it: (it.lam**2 - it.lam) * suboptimality.of(problem, it)
+    + problem.L / 2 * problem.sq(it.y + it.lam * (it.x - it.y) - problem.x_star), r"V_k",
+    lambda problem, it: it.lam**2 * (suboptimality.magnitude(problem, it) + problem.L * sq_distance.magnitude(problem, it)
+                                     + problem.L * sq_distance.magnitude(problem, it.x)))
+after = Measure("V", lambda problem, pair: _potential.of(problem, pair.y), r"V_k",
+                lambda problem, pair: _potential.magnitude(problem, pair.y))
+before = Measure("V one step before", lambda problem, pair: _potential.of(problem, pair.x), r"V_{k-1}",
+                 lambda problem, pair: _potential.magnitude(problem, pair.x))
+lam = tabulated("lambda", 0.0, fastest)
+
+
+def smooth_convex(rng):
+    """For k steps with lam by halves the Huber loss whose gradient they never lose; then the pool."""
+    worst = [HuberNorm(4 / ((k + 2) * (k + 3)), name=f"worst for {k} steps of Nesterov's method") for k in (5, 50)]
+    return [*(Case(p, steps=k) for p, k in zip(worst, (5, 50), strict=True)), *(Case(p) for p in pool(Convex, Smooth))]
+
+
+halves = dict(assumes=(Convex, Smooth), recipe=lambda L: dict(step=1 / L, grow=by_half), on=smooth_convex,
+              control=Control("step 2.2/L", recipe=lambda L: dict(step=2.2 / L), on=lambda rng: pool(Convex, Smooth)))
 nesterov.proves(
     Guarantee(suboptimality, lambda k, L, R: 2 * L * R**2 / (k + 1) ** 2, cite(70, 17, "Thm 3.19"),
               assumes=(Convex, Smooth), first=0, recipe=lambda L: dict(step=1 / L),
@@ -86,6 +120,18 @@ nesterov.proves(
               assumes=(Convex, Smooth), first=0, recipe=lambda L, share: dict(step=share / L),
               vary=dict(share=(1.0, 0.5)), valid=lambda step, L: 0 < step <= 1 / L,
               control=Control("step 2.2/L", recipe=lambda L: dict(step=2.2 / L))),
+    Guarantee(suboptimality, lambda k, L, R: L * R**2 / (2 * lam(k) ** 2), cite(0, 0, "Beck-Teboulle 2009, Thm 4.4"),
+              assumes=(Convex, Smooth), recipe=lambda L: dict(step=1 / L),
+              control=Control("step 2.2/L", recipe=lambda L: dict(step=2.2 / L)), note="in its proof; lam_1 = 1"),
+    Guarantee(suboptimality, lambda k, L, R: 2 * L * R**2 / (k + 1) ** 2, cite(0, 0, "Tseng 2008, lam_k = (k + 1)/2"),
+              **halves),
+    Guarantee(suboptimality, lambda k, L, R: 2 * L * R**2 / ((k + 2) * (k + 3)),
+              cite(0, 0, "Taylor-Hendrickx-Glineur 2017, Table 1"), **halves,
+              note="attained, and the exact worst case of every k that was solved; not proved for all k"),
+    Guarantee(after, lambda V_before: V_before, cite(0, 0, "Nesterov 1983; Bansal-Gupta 2019, Thm 5.3"), at=pairs,
+              assumes=(Convex, Smooth), using=dict(V_before=now(before)), recipe=lambda L: dict(step=1 / L),
+              from_any_state=dict(lam=fastest(10.0)), control=Control("step 2.2/L", recipe=lambda L: dict(step=2.2 / L)),
+              note="V = (lam^2 - lam) (f(y) - f*) + L/2 ||y + lam (x - y) - x*||^2"),
     *lower_bounds(lambda L, share: dict(step=share / L), share=(1.3, 1.0, 0.5, 0.1)),
 )
 

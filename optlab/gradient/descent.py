@@ -1,20 +1,37 @@
-"""Gradient descent and the theorems of its four classes: convex, strongly convex, PL, nonconvex."""
+"""Gradient descent and the theorems of its classes: convex, strongly convex, PL, nonconvex, quadratic, rough, composed."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from optlab.problems.assumptions import PL, Convex, LowerBounded, QuadraticForm, Smooth, StronglyConvex
+import numpy as np
+
+from optlab.problems.assumptions import (
+    PL,
+    Convex,
+    LinearComposition,
+    LowerBounded,
+    QuadraticForm,
+    QuadraticUpperBound,
+    Smooth,
+    StronglyConvex,
+    SymmetricComposition,
+)
 from optlab.problems.base import Misdeclared
+from optlab.problems.growth import rough
 from optlab.problems.hard import AlongEigenvector, HuberNorm
 from optlab.problems.pool import pool
+from optlab.problems.quadratic import Quadratic
 
-from ..fold import best, pairs
-from ..functions import exp
+from ..fold import average, best, pairs
+from ..functions import exp, maximum, minimum
 from ..guarantee import Case, Control, Guarantee, cite, now
 from ..measures import Measure, point, sq_distance, sq_gradient, suboptimality
 from ..methods import method
+from ..potentials import never_grows, weighed
+from .compositions import composition_rate, compositions, symmetric_compositions, symmetric_rate, wide_compositions
 from .lower_bounds import lower_bounds
+from .nonconvex import beyond, beyond_convexity
 
 decrease = Measure(
     "f(y) - f(x)",
@@ -50,9 +67,46 @@ def slowest(rng):
         + [Case(p) for p in pool(StronglyConvex, Smooth)]
 
 
-beyond = Control("step beyond 2/L", recipe=lambda L: dict(step=2.2 / L))
+def worst_share(k, step, L, mu):
+    """1/(step L (2k + 1)) moved into [mu/L, 1]: the eigenvalue, over L, along which f is largest after k steps."""
+    return minimum(maximum(1 / (step * L * (2 * k + 1)), mu / L), 1.0)
+
+
+def on_quadratics(k, step, L, mu, R):
+    """L/2 max{a (1 - a step L)^(2k), (1 - step L)^(2k)} R^2, a the worst share."""
+    a = worst_share(k, step, L, mu)
+    return L / 2 * maximum(a * (1 - a * step * L) ** (2 * k), (1 - step * L) ** (2 * k)) * R**2
+
+
+def worst_eigenvalues(rng):
+    """A start along the worst eigenvalue for k steps of 1/L; then the pool."""
+    spectra = [(k, np.diag([0.01, worst_share(k, 1.0, 1.0, 0.01), 1.0])) for k in (5, 20)]
+    return [Case(AlongEigenvector(A, which=1, name=f"worst quadratic for {k} steps"), steps=k) for k, A in spectra] \
+        + [Case(p) for p in pool(QuadraticForm, StronglyConvex)]
+
+
+def either_end(rng):
+    """Starts along the eigenvectors of mu and of L: steps below 2/(L + mu) are slow along the one, others along the other."""
+    p = Quadratic(np.diag([0.1, 0.3, 1.0]), name="quadratic about the origin")
+    return [Case(p, np.eye(3)[[0, 2]]), *(Case(p) for p in pool(StronglyConvex, Smooth))]
+
+
+def under_a_quadratic(rng):
+    return [Case(HuberNorm.for_gradient_descent(20), steps=20), *(Case(p) for p in rough())]
+
+
 up_to = dict(recipe=lambda L, share: dict(step=share / L), vary=dict(share=(1.0, 0.5, 0.1)), control=beyond,
              valid=lambda step, L: 0 < step <= 1 / L)
+
+below_two = dict(recipe=lambda L, share: dict(step=share / L), vary=dict(share=(1.0, 1.9, 0.5)), control=beyond,
+                 valid=lambda step, L: 0 < step < 2 / L)
+composed = dict(
+    recipe=lambda L_g, L_M, share: dict(step=share / (L_g * L_M**2)), vary=dict(share=(1.0, 1.8, 0.5)),
+    valid=lambda step, L_g, L_M: 0 < step < 2 / (L_g * L_M**2), tightness="tight",
+    control=Control("step beyond 2/(L_g L_M^2)", recipe=lambda L_g, L_M: dict(step=2.2 / (L_g * L_M**2)), on=wide_compositions),
+    at_constants=dict(mu_g=0.1, L_g=1.0, L_M=1.0, mu_M=0.9),
+    note="attained, and the exact worst case of every k and step that was solved; not proved for all",
+)
 
 gradient_descent.proves(
     Guarantee(suboptimality, lambda k, step, L, R: L * R**2 / (4 * k * step * L + 2),
@@ -80,5 +134,29 @@ gradient_descent.proves(
               recipe=lambda L: dict(step=1 / L), control=beyond, note="index t = k + 1: x_1 is the start"),
     Guarantee(suboptimality, lambda k, L, mu, R: L / 2 * exp(-4 * k / (L / mu + 1)) * R**2, cite(70, 11, "Thm 3.12"),
               assumes=(StronglyConvex, Smooth), recipe=lambda L, mu: dict(step=2 / (mu + L)), on=slowest, control=beyond),
+    Guarantee(source=cite(0, 0, "Bansal-Gupta 2019, Thm 3.3"), assumes=(Convex, Smooth),
+              at=weighed(lambda k, L: (k, 0, L / 2), "V = k (f - f*) + L/2 ||x - x*||^2"),
+              recipe=lambda L: dict(step=1 / L), control=beyond, **never_grows),
+    Guarantee(source=cite(0, 0, "Taylor-Bach 2019, Thm 3"), at=weighed(
+                  lambda k, L: ((2 * k + 1) * L, k * (k + 2), L**2),
+                  "V = (2k + 1) L (f - f*) + k (k + 2) ||grad f||^2 + L^2 ||x - x*||^2"),
+              assumes=(Convex, Smooth), recipe=lambda L: dict(step=1 / L), control=beyond, **never_grows),
+    Guarantee(sq_gradient, lambda k, L, mu, step, G0: maximum(1 - step * mu, step * L - 1) ** (2 * k) * G0**2,
+              cite(0, 0, "derived: the step is a contraction"), assumes=(StronglyConvex, Smooth), tightness="tight",
+              on=either_end, **below_two),
+    Guarantee(suboptimality, on_quadratics, cite(0, 0, "Bousselmi-Hendrickx-Glineur 2023, (4.17)"), tightness="tight",
+              assumes=(QuadraticForm, StronglyConvex, Smooth), on=worst_eigenvalues, **below_two,
+              note="max over eigenvalues h of h/2 (1 - step h)^(2k): the only maximum inside is at 1/(step (2k + 1))"),
+    Guarantee(suboptimality, lambda k, step, R: R**2 / (2 * step * k), cite(0, 0, "derived: f - f* + ||g||^2/2L <= <g, x - x*>"),
+              assumes=(Convex, QuadraticUpperBound), at=average, on=under_a_quadratic, **up_to),
+    Guarantee(suboptimality, lambda k, step, L, R: L * R**2 / 2 * maximum(1 / (2 * k * step * L + 1), step * L),
+              cite(0, 0, "Goujaud-Taylor-Dieuleveut 2022, Thm 2.2"), assumes=(Convex, QuadraticUpperBound), tightness="tight",
+              on=under_a_quadratic, **up_to | dict(vary=dict(share=(0.5, 0.05, 0.2))),
+              note="the theorem says that f is attained; above it the exact worst case of no k and step was seen"),
+    Guarantee(suboptimality, composition_rate, cite(0, 0, "Bousselmi-Hendrickx-Glineur 2023, Conj 4.2"),
+              assumes=(LinearComposition,), on=compositions, **composed),
+    Guarantee(suboptimality, symmetric_rate, cite(0, 0, "Bousselmi-Hendrickx-Glineur 2023, Conj 4.2, symmetric"),
+              assumes=(SymmetricComposition,), on=symmetric_compositions, **composed),
+    *beyond_convexity,
     *lower_bounds(lambda L, share: dict(step=share / L), share=(1.9, 1.5, 1.0, 0.5, 0.1)),
 )

@@ -121,12 +121,12 @@ schedule_free.proves(
 
 stochastic_schedule_free.proves(
     Guarantee(suboptimality, lambda k, R, B: R * B / sqrt(k + 1), cite(93, 1, "Thm 1", claim="stochastic"),
-              assumes=(Convex, BoundedMoment), mode="expectation", on=sampled, control=beyond, horizons=(10, 60),
+              assumes=(Convex, BoundedMoment), mode="expectation", symbolic=True, on=sampled, control=beyond, horizons=(10, 60),
               recipe=lambda R, B, horizon: dict(gamma=R / (B * sqrt(horizon + 1))), vary=betas,
               valid=lambda beta: 0 <= beta <= 1, note=points),
     Guarantee(suboptimality, lambda k, R, gamma, B: R**2 / (2 * gamma * (k + 1)) + gamma * B**2 / 2,
               cite(93, 2, "online to batch", claim="stochastic"), assumes=(Convex, BoundedMoment), mode="expectation",
-              on=sampled, control=beyond, steps=60, recipe=lambda R, B, share: dict(gamma=share * R / B),
+              symbolic=True, on=sampled, control=beyond, steps=60, recipe=lambda R, B, share: dict(gamma=share * R / B),
               vary=dict(beta=BETAS, share=(2.0, 0.1)),
               valid=lambda beta, gamma: 0 <= beta <= 1 and np.all(gamma > 0), note=points),
 )

@@ -62,7 +62,7 @@ def regularized_newton(problem, x, *, H):
 # --- measures and cases ------------------------------------------------------------------------------------------
 next_norm = Measure(
     "||grad f(y)||", lambda problem, pair: problem.norm(problem.grad(point(pair.y))), r"\|\nabla f(x_{k+1})\|",
-    lambda problem, pair: problem.L * (problem.norm(point(pair.y)) + problem.norm(problem.x_star)),
+    lambda problem, pair: problem.L * problem.norm(point(pair.y) - problem.x_star) + problem.gradient_scale,
 )
 length = now(lambda p, pair: p.norm(point(pair.y) - point(pair.x)))
 gradient_norm = now(lambda p, pair: p.norm(p.grad(point(pair.x))))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
-from optlab.problems.assumptions import AttainedDisplacement, AveragedOperator, FixedPoint, Nonexpansive
+from optlab.problems.assumptions import AttainedDisplacement, AveragedOperator, Contractive, FixedPoint, Nonexpansive
 from optlab.problems.operators import (
+    AffineContraction,
     Expanded,
     Relaxed,
     Screw,
@@ -19,10 +22,11 @@ from optlab.problems.operators import (
 )
 
 from ..fold import Fold, best
-from ..functions import harmonic, sqrt
+from ..functions import harmonic, maximum, sqrt
 from ..guarantee import Case, Control, Guarantee, cite
-from ..measures import EPS, Measure, point
+from ..measures import EPS, Measure, point, sq_distance
 from ..methods import method
+from ..steps import at, growing
 
 
 def _magnitude(problem, y, size):
@@ -72,12 +76,14 @@ def fixed_point_iteration(problem, x):
         x = problem.T(x)
 
 
-@method(needs=("T",), family="splitting", restartable=True)
+@method(needs=("T",), family="splitting")
 def krasnoselskii_mann(problem, x, *, relaxation):
-    """Krasnoselskii-Mann, x+ = (1 - theta) x + theta T(x), theta = relaxation."""
+    """Krasnoselskii-Mann, x+ = (1 - theta) x + theta T(x), theta = relaxation(k)."""
+    k = 0
     while True:
         yield x
-        x = x + relaxation * (problem.T(x) - x)
+        x = x + at(relaxation, k) * (problem.T(x) - x)
+        k += 1
 
 
 @method(needs=("T",), family="splitting")
@@ -113,6 +119,12 @@ def vanishing(k):
     return 1 / (k + 2)
 
 
+@cache
+def fading(rate):
+    """Park and Ryu's weights 1 / (1 + g^2 + ... + g^(2k + 2)), g = 1/rate."""
+    return lambda k: (rate**-2 - 1) / (rate ** (-2 * k - 4) - 1)
+
+
 def _operators(rng):
     """Half a turn and slower, drifting; real splittings without a fixed point."""
     return [Case(Screw([np.pi], 0.5), np.array([1.0, 2.0, 0.0])), Case(screw()),
@@ -137,9 +149,31 @@ def _slow(rng):
     return [Case(Screw(angles, drift), np.ones(24 + (drift != 0)), steps=4000) for drift in (0.5, 0.0)]
 
 
-def _turns():
-    """The angle at which relaxed rotation is slowest after N steps at theta = 1/2: cos^2(angle/2) = N/(N + 1)."""
-    return [Case(Screw([2 * np.arccos(np.sqrt(N / (N + 1)))]), np.array([1.0, 0.0])) for N in (8, 50)]
+def relaxed(k, relaxation, R):
+    """Lieder's bound w^k (1 - w) / (theta (1 - theta)) R^2, w = max((2 theta - 1)^2, k / (k + 1))."""
+    w = maximum((2 * relaxation - 1) ** 2, k / (k + 1))
+    return w**k * (1 - w) / (relaxation * (1 - relaxation)) * R**2
+
+
+def contracted(k, rate, R):
+    """Park and Ryu's bound (1 + rate)^2 / (1 + g + ... + g^k)^2 R^2, g = 1/rate."""
+    return ((1 + rate) * (1 / rate - 1) / ((1 / rate) ** (k + 1) - 1)) ** 2 * R**2
+
+
+def _turns(*steps):
+    """Angles at which relaxed rotation is slowest after N steps at theta = 1/2: cos^2(angle/2) = N/(N + 1); half a turn."""
+    angles = [2 * np.arccos(np.sqrt(N / (N + 1))) for N in steps or (8, 50)]
+    return [Case(Screw([a]), np.array([1.0, 0.0])) for a in (*angles, np.pi)]
+
+
+def _contractions(rng):
+    """Shifts made shorter, of one dimension more than steps: the worst case."""
+    cases = []
+    for N, rate in ((2, 0.5), (6, 0.9), (30, 0.99)):
+        M = rate * np.roll(np.eye(N + 1), 1, axis=0)
+        M[0] *= -1
+        cases.append(Case(AffineContraction(M, np.eye(N + 1)[0], name=f"shift shortened by {rate}"), np.zeros(N + 1), steps=N))
+    return cases
 
 
 def _hard(extra, most=300):
@@ -159,6 +193,8 @@ fixed_point_iteration.proves(
     Guarantee(sq_residual_error, lambda k, theta, R: theta / (1 - theta) * R**2 / k, cite(34, 2, claim="T averaged"),
               at=best, assumes=(AveragedOperator, AttainedDisplacement), on=_averaged, at_constants=dict(theta=0.5),
               control=Control("T itself, not averaged", problem=lambda p: getattr(p, "operator_T", p))),
+    Guarantee(sq_distance, lambda k, rate, R: rate ** (2 * k) * R**2, cite(0, 0, "Banach 1922"), first=0, tightness="tight",
+              assumes=(Contractive, FixedPoint), on=_contractions, at_constants=dict(rate=0.9), control=stretched),
     Guarantee(sq_to_displacement, lambda horizon, R: 4 * R**2 / horizon**2, cite(34, 7, claim="normalized iterate"),
               at=drifted, relation=">=", assumes=(Nonexpansive, AttainedDisplacement), recipe=lambda horizon: {},
               on=_hard(0), tightness="tight", control=leak,
@@ -175,12 +211,17 @@ krasnoselskii_mann.proves(
               assumes=(Nonexpansive, AttainedDisplacement),
               recipe=lambda theta: dict(relaxation=theta), vary=dict(theta=(0.5, 0.3)), on=_slow,
               control=Control("no relaxation at all", recipe=lambda: dict(relaxation=1.0))),
-    Guarantee(sq_residual_error,
-              lambda k, relaxation, R: (k / (k + 1)) ** k / ((k + 1) * relaxation * (1 - relaxation)) * R**2,
+    Guarantee(sq_residual_error, relaxed,
               cite(34, 3, "Lieder 2018, Thm 4.9", claim="constant for v = 0"), assumes=(Nonexpansive, FixedPoint),
-              recipe=lambda theta: dict(relaxation=theta), vary=dict(theta=(0.5, 0.6)),
-              valid=lambda relaxation: 0.5 <= relaxation <= 0.85, on=lambda rng: [Case(slow_rotations()), *_turns()],
+              recipe=lambda theta: dict(relaxation=theta), vary=dict(theta=(0.5, 0.6, 0.95)),
+              valid=lambda relaxation: 0.5 <= relaxation < 1, on=lambda rng: [Case(slow_rotations()), *_turns()],
               tightness="tight", control=Control("no relaxation at all", recipe=lambda: dict(relaxation=1.0))),
+    Guarantee(sq_residual_error, lambda k, R: R**2 / (harmonic(k + 2) - harmonic(k + 2, 2)),
+              cite(0, 0, "Krasnoselskii-Mann with theta_i = (i + 1)/(i + 2): the sum of theta_i (1 - theta_i)"), first=0,
+              assumes=(Nonexpansive, FixedPoint), recipe=lambda: dict(relaxation=growing()), on=lambda rng: _turns(1, 2),
+              control=Control("no relaxation at all", recipe=lambda: dict(relaxation=1.0)),
+              note="sum theta_i (1 - theta_i) ||x_i - T x_i||^2 <= R^2 and the residuals do not grow: only 1/log k for this "
+                   "schedule, whose worst case is studied in Lieder 2018."),
 )
 anchored = dict(recipe=lambda: dict(anchoring=vanishing), control=frozen)
 halpern.proves(
@@ -190,6 +231,9 @@ halpern.proves(
               cite(34, 5, "Thm 8"), **anchored, **any_operator),
     Guarantee(sq_residual_error, lambda k, R: 4 * R**2 / (k + 1) ** 2, cite(34, 6, "Lieder 2021"),
               assumes=(Nonexpansive, FixedPoint), on=_consistent, tightness="tight", **anchored),
+    Guarantee(sq_residual_error, contracted, cite(0, 0, "Park-Ryu 2022, Cor 3.3"), assumes=(Contractive, FixedPoint),
+              on=_contractions, tightness="tight", at_constants=dict(rate=0.9),
+              recipe=lambda rate: dict(anchoring=fading(rate)), control=frozen),
     Guarantee(sq_residual_error, lambda horizon, R: 4 * R**2 / (horizon + 1) ** 2, cite(34, 7, claim="residual"),
               relation=">=", assumes=(Nonexpansive, AttainedDisplacement),
               recipe=lambda horizon: dict(anchoring=vanishing), on=_hard(1), tightness="tight", control=leak,

@@ -6,7 +6,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from optlab.problems.assumptions import ConvexPair, SmoothPart, StronglyConvexPart
+from optlab.problems.assumptions import (
+    CocoerciveG,
+    ConvexPair,
+    LipschitzG,
+    MonotonePair,
+    SmoothPart,
+    StronglyConvexPart,
+    StronglyMonotoneF,
+)
+from optlab.problems.inclusions import AffineSum, planes, strong_and_cocoercive
 from optlab.problems.operators import (
     Splitting,
     TwoSets,
@@ -20,14 +29,19 @@ from ..functions import maximum
 from ..guarantee import Case, Control, Guarantee, cite, start
 from ..measures import EPS, Measure, sq_distance
 from ..methods import as_method, method
+from . import factors
 
 
 class DR(NamedTuple):
-    """x = prox_f(z) for the governing point z (which starts at the given point), and y = prox_g(2x - z)."""
+    """x = prox_f(z) for the governing point z (which starts at the given point), and y = prox_g(2x - z).
+
+    z tends to x* + step slope, so the step belongs to the state that theorems speak of.
+    """
 
     x: Any
     z: Any
     y: Any
+    step: float
 
 
 class ADMM(NamedTuple):
@@ -43,7 +57,7 @@ def douglas_rachford(problem, z, *, step, relaxation=1.0):
     while True:
         x = problem.prox_f(z, step)
         y = problem.prox_g(2 * x - z, step)
-        yield DR(x, z, y)
+        yield DR(x, z, y, step)
         z = z + relaxation * (y - x)
 
 
@@ -73,6 +87,21 @@ disagreement = Measure(
     r"\|x_k - y_k\|^2",
     lambda problem, it: 64 * EPS * (problem.norm(it.x) + problem.norm(it.y) + problem.norm(it.z)) ** 2,
 )
+
+
+def _governing_magnitude(problem, it):
+    # as of sq_distance, for the point x* + step slope
+    error = EPS * (problem.norm(it.z) + problem.norm(problem.x_star) + it.step * problem.slope_norm) + problem.x_star_error / 64
+    distance = problem.norm(it.z - problem.x_star - it.step * problem.slope)
+    return error * (2 * distance + 64 * error) / EPS
+
+
+sq_governing = Measure(
+    "||z - z*||^2",
+    lambda problem, it: problem.sq(it.z - problem.x_star - it.step * problem.slope),
+    r"\|z_k - z^\star\|^2",
+    _governing_magnitude,
+)
 sq_shadow_distance = Measure(
     sq_distance.name, sq_distance.of, sq_distance.symbol,
     lambda problem, it: sq_distance.magnitude(problem, it) + EPS * problem.sq(it.z),
@@ -95,6 +124,7 @@ def contraction(step, mu, L, relaxation):
     return 1 - relaxation / 2 * (1 - maximum((step * L - 1) / (step * L + 1), (1 - step * mu) / (1 + step * mu)))
 
 
+far = dict(Z=start(sq_governing))
 along = dict(along=start(lambda problem, it: problem.inner(it.z - problem.x_star, problem.slope)))
 
 
@@ -132,6 +162,16 @@ def _strongly(rng):
             Case(diabetes_split_lasso()), Case(consensus_quadratics())]
 
 
+def _rotating(slowest, constant):
+    """Multiplications by complex numbers, slowest at relaxations 1 and 1.5; a pair of larger operators."""
+    def cases(rng):
+        worst = (map(planes, slowest(0.5, constant, relaxation)) for relaxation in (1.0, 1.5))
+        return [*(Case(AffineSum(F, G, np.array([1.0, 2.0]), name="two rotations")) for F, G in worst),
+                Case(strong_and_cocoercive())]
+
+    return cases
+
+
 def _long_dual(problem, z, *, rho):
     z, u = _split(problem, z, rho)
     while True:
@@ -140,6 +180,10 @@ def _long_dual(problem, z, *, rho):
         z = problem.prox_g(x + u, 1 / rho)
         u = u + 2.2 * (x - z)
 
+
+scaled = dict(recipe=lambda t, share, mu, L: dict(step=t / (mu * L) ** 0.5, relaxation=share),
+              vary=dict(t=(1.0, 0.2, 3.0), share=(1.0, 2.0)), valid=lambda relaxation: 0 < relaxation <= 2,
+              control=Control("a tenth of the step", recipe=lambda step: dict(step=step / 10)))
 
 douglas_rachford.proves(
     Guarantee(disagreement,
@@ -150,14 +194,30 @@ douglas_rachford.proves(
               valid=lambda relaxation: 0 < relaxation < 2, symbolic=False,
               control=Control("relaxation 2.5", recipe=lambda: dict(relaxation=2.5)),
               note="x - y is half the residual of the composed reflections, whose relaxation is relaxation / 2."),
+    # worst cases are read at the first and the last t: at 1, where the two factors meet, programs end uncertified
+    Guarantee(sq_governing, lambda k, step, relaxation, mu, L, Z: contraction(step, mu, L, relaxation) ** (2 * k) * Z,
+              cite(0, 0, "Giselsson-Boyd 2017, Thm 2"), using=far, assumes=(ConvexPair, SmoothPart, StronglyConvexPart),
+              on=_strongly, tightness="tight", **scaled | dict(vary=dict(t=(0.2, 1.0, 3.0, 0.5), share=(1.0,)))),
     Guarantee(sq_shadow_distance,
               lambda k, step, relaxation, mu, L, R, along, slope_norm: contraction(step, mu, L, relaxation) ** (2 * k)
               * governing(R, step, along, slope_norm) / (1 + step * mu) ** 2,
               cite(78, 2, "Giselsson-Boyd 2017", claim="Douglas-Rachford"), using=along,
-              assumes=(ConvexPair, SmoothPart, StronglyConvexPart), on=_strongly, tightness="tight", symbolic=False,
-              recipe=lambda t, share, mu, L: dict(step=t / (mu * L) ** 0.5, relaxation=share),
-              vary=dict(t=(1.0, 0.2, 3.0), share=(1.0, 2.0)), valid=lambda relaxation: 0 < relaxation <= 2,
-              control=Control("a tenth of the step", recipe=lambda step: dict(step=step / 10))),
+              assumes=(ConvexPair, SmoothPart, StronglyConvexPart), on=_strongly, tightness="tight", symbolic=False, **scaled),
+)
+relaxed = dict(recipe=lambda pace, share: dict(step=pace, relaxation=share), vary=dict(pace=(1.0, 0.4), share=(1.0, 1.5)),
+               valid=lambda step, relaxation: step > 0 and 0 < relaxation < 2, tightness="tight", using=far,
+               control=Control("relaxation 2.5", recipe=lambda: dict(relaxation=2.5)))
+
+douglas_rachford.proves(
+    Guarantee(sq_governing,
+              lambda k, step, relaxation, mu, L, Z: factors.strong_and_lipschitz(step * mu, step * L, relaxation) ** k * Z,
+              cite(0, 0, "Ryu-Taylor-Bergeling-Giselsson 2020, Thm 4.3"), assumes=(MonotonePair, StronglyMonotoneF, LipschitzG),
+              on=_rotating(factors.slowest_lipschitz, 2.0), **relaxed),
+    Guarantee(sq_governing,
+              lambda k, step, relaxation, mu, beta, Z:
+              factors.strong_and_cocoercive(step * mu, beta / step, relaxation) ** k * Z,
+              cite(0, 0, "Ryu-Taylor-Bergeling-Giselsson 2020, Thm 4.1"), assumes=(MonotonePair, StronglyMonotoneF, CocoerciveG),
+              on=_rotating(factors.slowest_cocoercive, 0.5), **relaxed),
 )
 admm.proves(
     Guarantee(move, lambda k, rho, R, along, slope_norm: governing(R, -1 / rho, along, slope_norm) / k,

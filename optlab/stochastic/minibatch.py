@@ -12,7 +12,6 @@ from optlab.problems.assumptions import SmoothTerms
 from ..guarantee import Case, Control, Guarantee, cite, start
 from ..measures import EPS, Measure
 from ..methods import method
-from .variance_reduction import every_grad
 
 
 class Estimate(NamedTuple):
@@ -36,7 +35,7 @@ def with_replacement(problem, x, *, batch, rng):
 
 def spread(problem, it):
     """mean_i ||grad f_i - grad f||^2."""
-    deviations = every_grad(problem, it.x) - problem.grad(it.x)[..., None, :]
+    deviations = problem.table_of(problem.component_grad, it.x) - problem.grad(it.x)[..., None, :]
     return np.mean(np.sum(deviations**2, axis=-1), axis=-1)
 
 

@@ -31,7 +31,7 @@ def prox_sgd(problem, x, *, step, rng):
         x = problem.prox(x - step * problem.stochastic_grad(x, rng), step)
 
 
-@method(needs=("component_prox",), family="stochastic", restartable=True, symbolic=False)
+@method(needs=("component_prox",), family="stochastic", restartable=True)
 def stochastic_proximal_point(problem, x, *, step, rng):
     """Stochastic proximal point, x+ = prox_{step f_i}(x), i uniform (Bertsekas 2011; Asi-Duchi 2019)."""
     while True:
@@ -67,13 +67,15 @@ prox_sgd.proves(
 
 stochastic_proximal_point.proves(
     Guarantee(suboptimality, lambda k, step, R, Gmax: R**2 / (2 * step * k) + step * Gmax**2 / 2,
-              cite(165, 27, "SPP section"), at=average, mode="expectation", assumes=(ConvexTerms, LipschitzTerms),
+              cite(165, 27, "SPP section"), at=average, mode="expectation", assumes=(ConvexTerms, LipschitzTerms), symbolic=True,
+              tightness="tight",
               on=lambda rng: far(sums.absolute(rng)),
               recipe=lambda R, Gmax, share, horizon: dict(step=share * R / (Gmax * horizon**0.5)),
               vary=dict(share=(0.3, 1.0)), valid=lambda step: step > 0,
               control=Control("steps four hundred times shorter", recipe=lambda step: dict(step=step / 400))),
     Guarantee(sq_distance, lambda k, step, mu_terms, R: (1 + step * mu_terms) ** (-2 * k) * R**2,
-              cite(165, 28, "SPP section"), mode="expectation", assumes=(StronglyConvexTerms, Interpolation),
+              cite(165, 28, "SPP section"), mode="expectation", assumes=(StronglyConvexTerms, Interpolation), symbolic=True,
+              tightness="tight",
               on=lambda rng: [far(sums.interpolating_ridge(rng, l2)) for l2 in (0.5, 2.0)],
               recipe=lambda step: dict(step=step), vary=dict(step=(0.1, 1.0)), valid=lambda step: step > 0, steps=40,
               drift=lambda V, step, mu_terms: V / (1 + step * mu_terms) ** 2,

@@ -11,15 +11,18 @@ from optlab.problems import sums
 from optlab.problems.assumptions import (
     PL,
     ConvexTerms,
+    Interpolation,
     LowerBounded,
+    NoiseAtSolution,
     Smooth,
     SmoothTerms,
     StronglyConvex,
+    StronglyConvexTerms,
 )
 from optlab.problems.base import Misdeclared
 
 from ..fold import average, best, weighted
-from ..functions import ceil, exp, harmonic, log, sqrt
+from ..functions import ceil, exp, harmonic, log, maximum, sqrt
 from ..guarantee import Case, Control, Guarantee, cite, now
 from ..measures import EPS, Measure, point, sq_distance, sq_gradient, suboptimality
 from ..methods import as_method, method
@@ -57,9 +60,9 @@ def sgd(problem, x, k=0, *, step, batch=1, stride=1, rng):
 
 
 @method(needs=("stochastic_grad",), family="stochastic", restartable=True)
-def sgd_momentum(problem, x, m=0.0, k=0, *, eta, rng):
+def sgd_momentum(problem, x, m=None, k=0, *, eta, rng):
     """SGD with momentum: m = k/(k+2) m + grad f_i(x), x+ = x - 2 eta/(k+3) m (Sebbouh-Gower-Defazio 2021)."""
-    m = m + 0.0 * x
+    m = 0.0 * x if m is None else m
     while True:
         yield Momentum(x, m, k)
         m = k / (k + 2) * m + problem.stochastic_grad(x, rng)
@@ -103,6 +106,15 @@ def switching_bound(k, R, sigma_star, Lmax, mu):
     return np.where(k >= 4 * np.ceil(Lmax / mu), bound, np.inf) if isinstance(k, np.ndarray) else bound
 
 
+def noisy_contraction(k, step, Lmax, mu_terms, R, sigma_star):
+    """k times s -> (step (Lmax - mu)/2 sqrt(s) + sqrt((1 - step (Lmax + mu)/2)^2 s + step^2 sigma^2))^2, from s = R^2."""
+    sq, half = R**2 + 0 * k, step * (Lmax - mu_terms) / 2
+    for t in range(int(np.max(k))):
+        after = (half * sqrt(sq) + sqrt((1 - step * (Lmax + mu_terms) / 2) ** 2 * sq + (step * sigma_star) ** 2)) ** 2
+        sq = np.where(t < k, after, sq)
+    return sq
+
+
 # --- families and sabotages -----------------------------------------------------------------------------------
 def far(problem, distance=3.0, **options):
     """The problem started at a stated distance from its solution, in a fixed direction."""
@@ -112,6 +124,10 @@ def far(problem, distance=3.0, **options):
 def small_sums(rng):
     """Small finite sums, strongly convex; on the first, Lmax is 12 times L."""
     return [far(sums.ridge(rng, heavy=10.0)), far(sums.ridge(rng)), far(sums.logistic(rng))]
+
+
+def one_minimizer(rng):
+    return [far(sums.interpolating_ridge(rng, l2)) for l2 in (0.5, 2.0)]
 
 
 def small_least_squares(rng):
@@ -164,14 +180,15 @@ sgd.proves(
     Guarantee(suboptimality, lambda k, h, R, Lmax, sigma_star: (R**2 / 2 + (sigma_star * h) ** 2 * harmonic(k))
               / (h * harmonic(k, 0.5) - 2 * h**2 * Lmax * harmonic(k)), cite(165, 7, "Sec 5.1"), mode="expectation",
               at=weighted(lambda s, step, Lmax: step(s) * (1 - 2 * step(s) * Lmax), "average by h_t (1 - 2 h_t Lmax)"),
-              assumes=(ConvexTerms, SmoothTerms), on=small_sums, vary=dict(share=(0.4, 0.1)),
+              assumes=(ConvexTerms, SmoothTerms, NoiseAtSolution), on=small_sums, symbolic=True, vary=dict(share=(0.4, 0.1)),
               recipe=lambda Lmax, share: dict(h=share / Lmax, step=inverse_sqrt(share / Lmax)),
               control=(Control("h a hundred times too large", steps=40,
                                recipe=lambda Lmax: dict(step=inverse_sqrt(40 / Lmax))), noiseless(small_sums))),
     Guarantee(suboptimality, lambda k, step, R, sigma_star: R**2 / (step * k) + 2 * step * sigma_star**2,
-              cite(165, 8, "Sec 5.1"), at=average, mode="expectation", assumes=(ConvexTerms, SmoothTerms),
+              cite(165, 8, "Sec 5.1"), at=average, mode="expectation", assumes=(ConvexTerms, SmoothTerms, NoiseAtSolution),
               on=small_sums, recipe=lambda Lmax, share: dict(step=share / (4 * Lmax)), vary=dict(share=(1.0, 0.25)),
-              valid=lambda step, Lmax: 0 < step <= 1 / (4 * Lmax), control=(beyond_Lmax(1 / 4), noiseless(small_sums))),
+              symbolic=True, valid=lambda step, Lmax: 0 < step <= 1 / (4 * Lmax),
+              control=(beyond_Lmax(1 / 4), noiseless(small_sums))),
     Guarantee(suboptimality, lambda k, h, R, sigma_star: (R**2 / h + h * sigma_star**2 * log(k + 1)) / sqrt(k),
               cite(165, 9, "Sec 5.1"), at=average, mode="order", assumes=(ConvexTerms, SmoothTerms), steps=1000,
               on=lambda rng: far(sums.logistic(rng, 0.5), 1.0, replicates=128),
@@ -179,7 +196,7 @@ sgd.proves(
               control=Control("steps with a finite sum", recipe=lambda h: dict(step=inverse_square(h)))),
     Guarantee(sq_distance, lambda k, step, mu, R, sigma_star:
               (1 - step * mu) ** k * R**2 + 2 * step * sigma_star**2 / mu, cite(165, 10, "Sec 5.2"), mode="expectation",
-              assumes=(ConvexTerms, SmoothTerms, StronglyConvex), on=small_sums,
+              assumes=(ConvexTerms, SmoothTerms, StronglyConvex, NoiseAtSolution), on=small_sums, symbolic=True,
               recipe=lambda Lmax, share: dict(step=share / (2 * Lmax)), vary=dict(share=(1.0, 0.25)),
               valid=lambda step, Lmax: 0 < step <= 1 / (2 * Lmax),
               drift=lambda V, step, mu, sigma_star: (1 - step * mu) * V + 2 * (step * sigma_star) ** 2,
@@ -216,6 +233,20 @@ sgd.proves(
               valid=lambda step, L, Lmax, n, batch: 0 < step <= 1 / (2 * batch_L(L, Lmax, n, batch)),
               drift=lambda V, step, mu, sigma_star, n, batch:
               (1 - step * mu) * V + 2 * step**2 * batch_noise(sigma_star, n, batch), control=replaced),
+    Guarantee(sq_distance, noisy_contraction, cite(0, 0, "Taylor, Hendrickx, Glineur 2017 (PESTO); by Minkowski, concave in s"),
+              mode="expectation", assumes=(SmoothTerms, StronglyConvexTerms, NoiseAtSolution), on=small_sums, tightness="tight",
+              recipe=lambda Lmax, share: dict(step=share / Lmax), vary=dict(share=(0.7, 0.1)), valid=lambda step: step > 0,
+              drift=lambda V, step, Lmax, mu_terms, sigma_star:
+              noisy_contraction(np.ones(()), step, Lmax, mu_terms, sqrt(V), sigma_star), steps=100, symbolic=True,
+              control=(Control("steps forty times too large", recipe=lambda step: dict(step=40 * step)), noiseless(small_sums))),
+    Guarantee(sq_distance, lambda k, step, Lmax, mu_terms, R: maximum(1 - step * mu_terms, step * Lmax - 1) ** (2 * k) * R**2,
+              cite(0, 0, "Taylor, Hendrickx, Glineur 2017 (PESTO), no noise at the solution"), mode="expectation",
+              assumes=(SmoothTerms, StronglyConvexTerms, Interpolation), on=one_minimizer, tightness="tight", symbolic=True,
+              recipe=lambda Lmax, share: dict(step=share / Lmax), vary=dict(share=(1.0, 1.9)), steps=60,
+              valid=lambda step, Lmax: 0 < step < 2 / Lmax,
+              drift=lambda V, step, Lmax, mu_terms: maximum(1 - step * mu_terms, step * Lmax - 1) ** 2 * V,
+              control=(Control("steps twenty times too large", recipe=lambda step: dict(step=20 * step)),
+                       Control("steps a hundred times shorter", recipe=lambda step: dict(step=step / 100)))),
 )
 
 sgd_momentum.proves(

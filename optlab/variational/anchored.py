@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from optlab.problems.assumptions import Compact, LipschitzOperator, Monotone, ZeroOfOperator
+from optlab.problems.assumptions import Compact, LipschitzOperator, Monotone, NegativelyComonotone, ZeroOfOperator
 from optlab.problems.games import (
     BilinearGame,
     PunishingLosses,
@@ -17,6 +17,7 @@ from optlab.problems.games import (
     rock_paper_scissors,
     rotation_game,
 )
+from optlab.problems.inclusions import ComonotoneField, planes, spiral_out
 
 from ..fold import Fold, field
 from ..functions import log, sqrt
@@ -49,14 +50,15 @@ def anchored_optimistic(problem, x, *, step, anchoring=vanishing):
 
 
 @method(needs=("operator",), family="variational")
-def fast_extragradient(problem, x, *, step):
-    """FEG (Lee, Kim 2021), a = (x0 - x)/(k + 1): half = x + a - k/(k + 1) g V(x), x+ = x + a - g V(half)."""
+def fast_extragradient(problem, x, *, step, rho=0.0):
+    """FEG (Lee, Kim 2021), a = (x0 - x)/(k + 1), b = k/(k + 1), for a rho-negatively comonotone V:
+    half = x + a - b (g - 2 rho) V(x), x+ = x + a - g V(half) + 2 b rho V(x)."""
     x0, k = x, 0
     while True:
         yield x
-        pull = (1 / (k + 1)) * (x0 - x)
-        half = x + pull - (k / (k + 1)) * step * problem.operator(x)
-        x = x + pull - step * problem.operator(half)
+        pull, b, v = (1 / (k + 1)) * (x0 - x), k / (k + 1), problem.operator(x)
+        half = x + pull - b * (step - 2 * rho) * v
+        x = x + pull - step * problem.operator(half) + 2 * b * rho * v
         k += 1
 
 
@@ -108,6 +110,11 @@ def _simplices(rng):
     return [Case(rock_paper_scissors(), steps=2000), Case(random_matrix_game(), steps=2000)]
 
 
+def _comonotone(rng):
+    return [Case(spiral_out()), Case(ComonotoneField(planes(-0.3 + 0.9j)), np.array([1.0, 0.0])),
+            Case(ComonotoneField(planes(-0.1 + 0.9j)), np.array([1.0, 0.0]))]
+
+
 def _slow_mode(rng):
     """Without an anchor a rotation of speed 1/(step sqrt(k)) still has ||V||^2 = 1/(e step^2 k) at k = 200."""
     return [Case(BilinearGame(np.diag([0.245, 1.0]), radius=1.0), np.array([1.0, 0.0, 0.0, 0.0]))]
@@ -138,4 +145,9 @@ fast_extragradient.proves(
     Guarantee(sq_operator, lambda k, L, R: 4 * L**2 * R**2 / k**2, cite(99, 3, "Lee-Kim 2021"), tightness="tight",
               recipe=lambda L: dict(step=1 / L),
               control=Control("step 1.5/L", recipe=lambda L: dict(step=1.5 / L)), **space),
+    Guarantee(sq_operator, lambda k, L, rho, R: 4 * R**2 / ((1 / L - 2 * rho) * k) ** 2,
+              cite(0, 0, "Lee-Kim 2021 (negatively comonotone)"), tightness="tight",
+              assumes=(NegativelyComonotone, LipschitzOperator, ZeroOfOperator), at_constants=dict(rho=0.2),
+              recipe=lambda L, rho: dict(step=1 / L, rho=rho), valid=lambda step, L, rho: step == 1 / L and rho < 1 / (2 * L),
+              on=_comonotone, control=Control("run as if V were monotone", recipe=lambda: dict(rho=0.0))),
 )

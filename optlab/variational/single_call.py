@@ -11,6 +11,7 @@ from optlab.problems.assumptions import (
     Coherent,
     LipschitzOperator,
     Monotone,
+    NegativelyComonotone,
     StronglyMonotone,
     ZeroOfOperator,
 )
@@ -25,8 +26,9 @@ from optlab.problems.games import (
     rock_paper_scissors,
     rotation_game,
 )
+from optlab.problems.inclusions import ComonotoneField, planes, spiral_out
 
-from ..fold import Fold, average, best
+from ..fold import Fold, Pair, average, best
 from ..guarantee import Case, Control, Guarantee, cite
 from ..measures import EPS, Measure, point, sq_distance, sq_operator
 from ..methods import as_method, method
@@ -41,13 +43,16 @@ class Leading(NamedTuple):
 
 
 @method(needs=("operator", "project"), family="variational")
-def extragradient(problem, x, *, step):
-    """Extragradient (Korpelevich 1976): half = P(x - g V(x)), x+ = P(x - g V(half)); ``past`` is V(x)."""
+def extragradient(problem, x, *, step, shrink=1.0):
+    """Extragradient (Korpelevich 1976): half = P(x - g V(x)), x+ = P(x - shrink g V(half)); ``past`` is V(x).
+
+    With shrink < 1 it is EG+ (Diakonikolas, Daskalakis, Jordan 2021).
+    """
     while True:
         v = problem.operator(x)
         half = problem.project(x - step * v)
         yield Leading(x, half, v)
-        x = problem.project(x - step * problem.operator(half))
+        x = problem.project(x - shrink * step * problem.operator(half))
 
 
 @method(needs=("operator", "project"), family="variational")
@@ -108,6 +113,28 @@ sq_force = Measure(
     r"\|V(x_{k-1/2})\|^2",
     lambda problem, it: 64 * EPS * (problem.L * problem.norm(it.x)) ** 2,
 )
+sq_move = Measure(
+    "||y - x||^2",
+    lambda problem, pair: problem.sq(point(pair.y) - point(pair.x)),
+    r"\|x_{k} - x_{k-1}\|^2",
+    lambda problem, pair: 64 * EPS * (problem.norm(point(pair.y)) + problem.norm(point(pair.x))) ** 2,
+)
+
+
+def _leading_moves(iterates, quantities):
+    earlier = half = None
+    for it in iterates:
+        yield Pair(it.x, it.x) if half is None else Pair(half, earlier)
+        earlier, half = it.x if half is None else half, it.half
+
+
+leading_moves = Fold("moves of the leading point", _leading_moves)  # at k: from the (k-1)-th (x_0 at first) to the k-th
+sq_leading = Measure(
+    "||V(half)||^2",
+    lambda problem, it: problem.sq(problem.operator(it.half)),
+    r"\|V(x_{k+1/2})\|^2",
+    lambda problem, it: 64 * EPS * (problem.L * problem.norm(it.x)) ** 2,
+)
 leading_average = Fold("average of the leading points", lambda iterates, q: average((it.half for it in iterates), q))
 
 
@@ -130,6 +157,10 @@ def _spaces(rng):
 
 def _fast(rng):
     return [Case(QuadraticGame(np.eye(1), 0.0 * np.eye(1), np.eye(1), [1.0], [0.5])), Case(quadratic_game())]
+
+
+def _outward(rng):
+    return [Case(spiral_out()), *(Case(ComonotoneField(planes(z)), np.array([1.0, 0.0])) for z in (-0.3 + 0.9j, -0.1 + 0.9j))]
 
 
 def _noisy(rng):
@@ -158,6 +189,13 @@ extragradient.proves(
               assumes=(StronglyMonotone, LipschitzOperator), recipe=lambda L, share: dict(step=share / L),
               vary=dict(share=(0.4, 0.2)), valid=lambda step, L: 0 < step * L <= 2**0.5 - 1, on=_fast,
               control=Control("step 2.5/L", recipe=lambda L: dict(step=2.5 / L))),
+    Guarantee(sq_leading, lambda k, step, shrink, rho, R: R**2 / (shrink * step * ((1 - shrink) * step - 2 * rho) * k),
+              cite(0, 0, "Diakonikolas-Daskalakis-Jordan 2021; Pethick et al. 2022"), at=best,
+              assumes=(NegativelyComonotone, LipschitzOperator, ZeroOfOperator), at_constants=dict(rho=0.2),
+              recipe=lambda L, rho, part: dict(step=1 / L, shrink=part * (1 - 2 * rho * L)), vary=dict(part=(0.5, 0.2)),
+              valid=lambda step, shrink, L, rho: 0 < step <= 1 / L and 0 < shrink < 1 - 2 * rho / step, on=_outward,
+              control=Control("full steps of 1.5/L", recipe=lambda L: dict(shrink=1.0, step=1.5 / L)),
+              note="Only <V(x), x - x*> >= -rho ||V(x)||^2 is used (weak Minty); rho < 1/(2L)."),
 )
 past_extragradient.proves(
     Guarantee(restricted_gap, lambda k, step, spread: spread / (2 * step * k),
