@@ -25,7 +25,7 @@ from optlab.problems.errors import OptlabError
 
 from . import typeset
 from .papers import catalogue
-from .plots import comparable_worst_case, drawable, plot_verdict, svg
+from .plots import comparable_worst_case, drawable, negated, plot_verdict, svg
 from .record import write_whole
 from .verdict import SEVERITY, Verdict, Verdicts
 
@@ -66,6 +66,7 @@ class Theorem:
     refutes: str
     plot: Markup
     compared: bool
+    negated: bool
 
     @property
     def href(self) -> str:
@@ -191,10 +192,10 @@ def _page(name: str, verdicts: Sequence[Verdict], method: Method | None, href: s
     theorems = tuple(_theorem(i, v, _next(named.get((v.id, v.guarantee), [])), href) for i, v in enumerate(verdicts, 1))
     if method is None:
         return Page(name, href, "", "", "", "", Markup(), (), theorems)
-    line, _, about = inspect.cleandoc(method.__doc__ or "").partition("\n")
+    line, _, about = inspect.cleandoc(method.__doc__ or "").partition("\n\n")  # the first paragraph, however long its lines are
     facts = [("needs", ", ".join(method.needs)), ("parameters", ", ".join(method.parameters)),
              ("random", "yes" if method.random else "")]
-    return Page(name, href, method.family, method.body.__module__, line, about.strip(), _code(method),
+    return Page(name, href, method.family, method.body.__module__, line.replace("\n", " "), about.strip(), _code(method),
                 [f for f in facts if f[1]], theorems)
 
 
@@ -232,7 +233,8 @@ def _theorem(i: int, v: Verdict, g: Guarantee | None, page: str) -> Theorem:
         typeset.assumptions(g) if g else (),
         typeset.recipe(g) if g else (), typeset.definitions(g) if g else (),
         typeset.qualifiers(g) if g else (MODES.get(v.mode, v.mode),),
-        g.note if g else "", g.source.refutes if g else "", plot, bool(plot) and bool(comparable_worst_case(v)))
+        g.note if g else "", g.source.refutes if g else "", plot,
+        bool(plot) and bool(comparable_worst_case(v)), bool(plot) and negated(v))
 
 
 @cache

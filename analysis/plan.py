@@ -289,6 +289,8 @@ def _invert(g: Guarantee, m: Method, problem: Any, x0: Any, eps: float) -> tuple
         raise _Unfit(0, f"no theorem on f(x) - f*: its theorems speak of {measures}")
     if g.relation != "<=":
         raise _Unfit(1, "its theorem on f(x) - f* is no upper bound")
+    if not g.proved:
+        raise _Unfit(1, "its bound on f(x) - f* is a conjecture")
     missing = next((a.__name__ for a in g.assumes if not problem.meets(a)), None)
     if missing:
         raise _Unfit(2, f"its theorem on f(x) - f* assumes {missing}, which {problem} does not promise")

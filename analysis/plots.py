@@ -79,6 +79,21 @@ def drawable(verdict: Any) -> bool:
     return bool(curve) and bool(np.isfinite(np.asarray(curve["measured"], dtype=float)).any())
 
 
+def _shown(verdict: Any) -> tuple[np.ndarray, ...]:
+    """k, measured and bound of a verdict's curve, and which entries of the two are drawn."""
+    k, measured, bound = (np.asarray(verdict.curve[n], dtype=float) for n in ("k", "measured", "bound"))
+    lone = len(k) == 1
+    rows = np.isfinite(measured) & ((k > 0) | (not np.isfinite(bound[0])) | lone)
+    return k, measured, bound, rows if rows.any() else np.isfinite(measured), np.isfinite(bound) & ((k > 0) | lone)
+
+
+def negated(verdict: Any) -> bool:
+    """Whether the plot shows -measured and -bound, as it does where neither is ever positive."""
+    _, measured, bound, rows, limit = _shown(verdict)
+    everything = np.concatenate([measured[rows], bound[limit]])
+    return bool(np.all(everything <= 0) and np.any(everything < 0))
+
+
 def plot_verdict(verdict: Any, ax: Any = None, labels: bool = True) -> Any:
     """Measured and bound against k, the worst case over the class where it is comparable; returns the axes.
 
@@ -87,13 +102,10 @@ def plot_verdict(verdict: Any, ax: Any = None, labels: bool = True) -> Any:
     ax = _axes(ax)
     if not drawable(verdict):
         return _message(ax, verdict.note or f"{verdict.verdict}: nothing finite to draw")
-    k, measured, bound = (np.asarray(verdict.curve[n], dtype=float) for n in ("k", "measured", "bound"))
+    k, measured, bound, rows, limit = _shown(verdict)
     lone = len(k) == 1
-    rows = np.isfinite(measured) & ((k > 0) | (not np.isfinite(bound[0])) | lone)
-    rows = rows if rows.any() else np.isfinite(measured)
-    limit = np.isfinite(bound) & ((k > 0) | lone)
     everything = np.concatenate([measured[rows], bound[limit]])
-    sign = -1.0 if np.all(everything <= 0) and np.any(everything < 0) else 1.0
+    sign = -1.0 if negated(verdict) else 1.0
     logarithmic = not lone and _logarithmic(sign * everything)
     minus = "" if sign > 0 else "-"
     few = np.count_nonzero(rows) < 3

@@ -13,6 +13,7 @@ import numpy as np
 import sympy
 from latex2mathml.converter import convert
 from markupsafe import Markup, escape
+from sympy.core.function import AppliedUndef
 from sympy.printing.latex import LatexPrinter
 
 from optlab.fold import average, last, pairs
@@ -87,6 +88,12 @@ class _Printer(LatexPrinter):
             part = rf"\left({part}\right)" if minus and (-term).is_Add else part
             text += (" - " if minus else " + " if i else "") + part
         return text
+
+    def _print_Function(self, expr: Any, exp: Any = None) -> str:
+        """A sequence at an index: theta(k - 1) as theta_{k-1}; other functions as SymPy prints them."""
+        if not isinstance(expr, AppliedUndef) or len(expr.args) != 1:
+            return super()._print_Function(expr, exp)
+        return f"{symbol(expr.func.__name__)}_{{{self._print(expr.args[0])}}}" + ("" if exp is None else f"^{{{exp}}}")
 
     def _print_harmonic(self, expr: Any, exp: Any = None) -> str:
         k, *order = expr.args
@@ -171,6 +178,8 @@ def qualifiers(g: Guarantee) -> list[str]:
         out.append(f"at k = {g.first}, {g.first + g.stride}, {g.first + 2 * g.stride}, ...")
     elif g.at is not pairs:
         out.append(f"for every k ≥ {g.first}")
+    if not g.proved:
+        out.append("a conjecture")
     if g.mode == "high probability":
         out.append(f"with probability at least {1 - g.failure:g}")
     if g.mode == "order":

@@ -38,9 +38,9 @@ def worst_case(method: Any, assumptions: Sequence[Assumption] | Assumption, step
     """Worst value of ``measure`` after ``steps`` steps over the class that ``assumptions`` describe.
 
     ``assumptions`` are instances, e.g. ``(Smooth(L=1.0), Convex())``. Measure, fold and recipe are those of the method's
-    first guarantee under these assumptions (or of ``guarantee``); a method without one is read with f(x) - f* under
-    ||x0 - x*|| <= R and the given ``params``. R is the distance of what the method is governed by: for splittings
-    that of the start from x* + step slope, for agents on a ``MixingMatrix`` that of their common start.
+    first guarantee of those that name most of these assumptions (or of ``guarantee``); a method without one is read with
+    f(x) - f* under ||x0 - x*|| <= R and the given ``params``. R is the distance of what the method is governed by: for
+    splittings that of the start from x* + step slope, for agents on a ``MixingMatrix`` that of their common start.
     ``refined`` takes stronger, costlier conditions where a class has no interpolation conditions but two sets of necessary ones
     (monotone operators that are also Lipschitz or cocoercive, at all triples of points; smooth Polyak-Lojasiewicz functions, for
     which a number is the parameter of one set of conditions): a sharper upper bound, few steps only.
@@ -66,10 +66,10 @@ def worst_case(method: Any, assumptions: Sequence[Assumption] | Assumption, step
 
 
 def _fitting(m: Method, stated: Sequence[Assumption], measure: Measure | None, at: Fold | None) -> Guarantee | None:
-    """The method's first readable guarantee whose assumptions are exactly met, tight ones first."""
+    """The first readable guarantee of those that name most of what is stated, and nothing else."""
     fit = [g for g in m.guarantees if readable(g, m) and all(any(a.follows_from(s) for s in stated) for a in g.assumes)
            and (measure is None or g.measure is measure) and (at is None or g.at is at)]
-    return min(fit, key=lambda g: (g.tightness != "tight", -len(g.assumes)), default=None)
+    return max(fit, key=lambda g: sum(type(s) in g.assumes for s in stated), default=None)
 
 
 def readable(g: Guarantee, m: Method) -> bool:

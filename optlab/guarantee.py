@@ -141,6 +141,7 @@ class Guarantee:
     from_any_state: bool | Mapping[str, Any] = False  # the theorem holds from any state (with these numbers), its points free
     hold: tuple[str, ...] = ()  # run quantities that worst_case holds at 1 where it would subtract a bound homogeneous in them
     at_constants: Mapping[str, float] = field(default_factory=dict)  # for worst_case, where 1 (and mu = 0.1) do not fit
+    proved: bool = True  # False: a conjecture, seen in every case that was tried; nothing is planned by it
     note: str = ""
     method: str = ""
 

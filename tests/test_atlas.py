@@ -13,8 +13,8 @@ import pytest
 
 import optlab.analysis.atlas as atlas
 import optlab.analysis.typeset as typeset
-from optlab import gradient_descent, verify
-from optlab.analysis.plots import COLOURS, comparable_worst_case, plot_verdict, svg
+from optlab import gradient_descent, gradient_flow, verify
+from optlab.analysis.plots import COLOURS, comparable_worst_case, negated, plot_verdict, svg
 from optlab.analysis.verdict import ControlSeen, Verdict, Verdicts, WorstCaseSeen
 from optlab.functions import harmonic, sqrt
 from optlab.guarantee import Control, Guarantee, cite
@@ -266,3 +266,20 @@ if shutil.which("chromium"):
         ground = np.median(pixels.reshape(-1, 3), axis=0)
         assert (ground < 0.2).all() if scheme == 0 else (ground > 0.9).all()
         assert np.mean(np.abs(pixels - ground).max(axis=-1) > 0.3) > 0.005  # and something is written on it
+
+
+def test_a_sequence_is_typeset_with_its_index():
+    from sympy import Function, Symbol
+
+    k = Symbol("k", positive=True)
+    assert typeset.latex(1 / Function("theta")(k - 1) ** 2) == r"\frac{1}{\theta_{k - 1}^{2}}"
+
+
+def test_what_is_drawn_negated_says_so(tmp_path):
+    """Rates of decrease are negative: the plot shows their size, and the legends have the sign."""
+    verdicts = verify(gradient_flow, only="Scieur")
+    assert negated(verdicts[0])
+    assert plot_verdict(verdicts[0]).get_legend_handles_labels()[1][:2] == ["-measured", "-bound"]
+    atlas.write_atlas(verdicts, tmp_path)
+    assert "−measured" in (tmp_path / "methods" / "gradient_flow.html").read_text()
+    assert not negated(verify(gradient_descent, only="29.1", worst_case=False)[0])

@@ -280,3 +280,13 @@ def test_the_start_may_be_the_answer():
     answer = solve(P, gradient_descent, tol=1e-6, x0=P.x_star)
     assert answer.certified
     assert answer.steps == 0
+
+
+def test_nothing_is_planned_by_a_conjecture():
+    """Nesterov's steps are counted by a theorem, although a smaller bound is conjectured; alone, the conjecture is refused."""
+    conjectured = nesterov.with_only(nesterov.theorems("Table 1"))
+    assert not conjectured.guarantees[0].proved
+    with pytest.raises(ProblemError, match="a conjecture"):
+        plan(Quadratic(np.diag([1.0, 0.1])), 1e-3, methods=[conjectured])
+    (row,) = plan(Quadratic(np.diag([1.0, 0.1])), 1e-3, methods=[nesterov])
+    assert "Table 1" not in row.source

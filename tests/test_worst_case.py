@@ -182,7 +182,7 @@ def test_other_methods_of_agents():
     assert worst_case(optlab.gradient_tracking, stated, 2, step=0.3).exact
     # one local step is gradient descent on the mean, whatever the heterogeneity
     w = worst_case(optlab.local_gd, stated, 2, step=1.0, local=1)
-    one = worst_case(optlab.gradient_descent, (Smooth(1.0), StronglyConvex(0.1)), 2, step=1.0)
+    one = worst_case(optlab.gradient_descent, (Smooth(1.0), StronglyConvex(0.1)), 2, measure=suboptimality, step=1.0)
     assert_solved(w, one.value)
     # without a bound on it, disagreement is unbounded
     assert not math.isfinite(worst_case(optlab.dgd, AGENTS, 2, measure=sq_distance, step=0.3).value)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from array_api_compat import array_namespace
 
 from optlab.problems.assumptions import QuadraticForm, StronglyConvex
+from optlab.problems.pool import pool
 
 from ..guarantee import Control, Guarantee, cite
 from ..measures import suboptimality
@@ -23,12 +23,6 @@ class Conjugate(NamedTuple):
     p: Any
 
 
-def _ratio(a, b):
-    """a/b, and 0 where b = 0 (the solution has been reached)."""
-    xp = array_namespace(b)
-    return xp.where(b > 0, a / xp.where(b > 0, b, 0 * b + 1), 0 * b)
-
-
 @method(needs=("grad", "hvp"), family="gradient", restartable=True, symbolic=False, cost="hvp")
 def conjugate_gradient(problem, x, r=None, p=None):
     """Conjugate gradients: exact minimization along p, p+ = r+ + ||r+||^2/||r||^2 p (Hestenes-Stiefel 1952)."""
@@ -38,10 +32,10 @@ def conjugate_gradient(problem, x, r=None, p=None):
         yield Conjugate(x, r, p)
         Ap = problem.hvp(x, p)
         before = problem.sq(r)
-        alpha = problem.column(_ratio(before, problem.inner(p, Ap)))
+        alpha = problem.column(problem.ratio(before, problem.inner(p, Ap), 0.0))
         x = x + alpha * p
         r = r - alpha * Ap
-        p = r + problem.column(_ratio(problem.sq(r), before)) * p
+        p = r + problem.column(problem.ratio(problem.sq(r), before, 0.0)) * p
 
 
 def steepest_descent(problem, x):
@@ -49,7 +43,7 @@ def steepest_descent(problem, x):
     while True:
         yield x
         g = problem.grad(x)
-        x = x - problem.column(_ratio(problem.sq(g), problem.inner(g, problem.hvp(x, g)))) * g
+        x = x - problem.column(problem.ratio(problem.sq(g), problem.inner(g, problem.hvp(x, g)), 0.0)) * g
 
 
 def exact_from(k, dim):
@@ -57,7 +51,13 @@ def exact_from(k, dim):
     return np.where(k >= dim, 0.0, np.inf)
 
 
-quadratic = dict(assumes=(QuadraticForm, StronglyConvex),
+def off_the_origin(rng):
+    """Quadratics whose solution is not 0: there rounding is relative to the solution, here the recursion of the residual makes it
+    relative to the start, which a floor at x* = 0 does not see."""
+    return [p for p in pool(QuadraticForm, StronglyConvex, needs=("hvp",)) if np.any(p.x_star)]
+
+
+quadratic = dict(assumes=(QuadraticForm, StronglyConvex), on=off_the_origin,
                  control=Control("the residual as direction", method=as_method(steepest_descent)))
 conjugate_gradient.proves(
     Guarantee(suboptimality, lambda k, L, mu, D0: 4 * polyak_rate(L, mu) ** (2 * k) * D0,

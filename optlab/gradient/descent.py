@@ -105,7 +105,7 @@ composed = dict(
     valid=lambda step, L_g, L_M: 0 < step < 2 / (L_g * L_M**2), tightness="tight",
     control=Control("step beyond 2/(L_g L_M^2)", recipe=lambda L_g, L_M: dict(step=2.2 / (L_g * L_M**2)), on=wide_compositions),
     at_constants=dict(mu_g=0.1, L_g=1.0, L_M=1.0, mu_M=0.9),
-    note="attained, and the exact worst case of every k and step that was solved; not proved for all",
+    note="attained, and the exact worst case of every k and step that was solved; not proved for all", proved=False,
 )
 
 gradient_descent.proves(
@@ -152,7 +152,7 @@ gradient_descent.proves(
     Guarantee(suboptimality, lambda k, step, L, R: L * R**2 / 2 * maximum(1 / (2 * k * step * L + 1), step * L),
               cite(0, 0, "Goujaud-Taylor-Dieuleveut 2022, Thm 2.2"), assumes=(Convex, QuadraticUpperBound), tightness="tight",
               on=under_a_quadratic, **up_to | dict(vary=dict(share=(0.5, 0.05, 0.2))),
-              note="the theorem says that f is attained; above it the exact worst case of no k and step was seen"),
+              note="the theorem says that f is attained; above it the exact worst case of no k and step was seen", proved=False),
     Guarantee(suboptimality, composition_rate, cite(0, 0, "Bousselmi-Hendrickx-Glineur 2023, Conj 4.2"),
               assumes=(LinearComposition,), on=compositions, **composed),
     Guarantee(suboptimality, symmetric_rate, cite(0, 0, "Bousselmi-Hendrickx-Glineur 2023, Conj 4.2, symmetric"),

@@ -169,6 +169,7 @@ inexact_accelerated_gradient.proves(
     Guarantee(suboptimality, lambda k, L, R: 2 * L * R**2 / ((k + 2) * (k + 3)),
               cite(0, 0, "Taylor-Hendrickx-Glineur 2017, Table 1"), assumes=(Convex, Smooth, ExactGradient), on=exact,
               tightness="tight", note="attained, and the exact worst case of every k that was solved; not proved for all k",
+              proved=False,
               recipe=lambda L: dict(step=1 / L), control=replace(beyond, on=without_error)),
     Guarantee(progress, lambda L, epsilon, g2: -(1 - epsilon**2) / (2 * L) * g2, cite(0, 0, "derived: descent lemma"),
               at=pairs, assumes=(Smooth, RelativeGradientError), on=overdone, tightness="tight",

@@ -105,6 +105,5 @@ fista.proves(
               cite(0, 0, "Taylor-Hendrickx-Glineur 2017, Table 1"), assumes=(Convex, SmoothPart), tightness="tight",
               on=fast_ramps, recipe=lambda L: dict(step=1 / L, grow=by_halves),
               control=replace(beyond, on=lambda rng: pool(Convex, SmoothPart, needs=("prox",))),
-              symbolic=False,  # so that worst_case reads FISTA itself unless it is given this theorem
-              note="found by semidefinite programs, for every k that was tried; no proof is printed"),
+              note="found by semidefinite programs, for every k that was tried; no proof is printed", proved=False),
 )

@@ -107,7 +107,7 @@ inexact_proximal_point.proves(
               cite(0, 0, "Barre-Taylor-Bach 2020, Sec 3.5.1"), assumes=(Convex, ApproximateProx), on=alone, tightness="tight",
               recipe=lambda h, sigma: dict(step=h, error=sigma), vary=dict(h=(1.0, 10.0), sigma=(0.5, 0.9)),
               control=Control("errors fifty times too long", on=broken(alone, False, 50.0)),
-              note="fitted to semidefinite programs by its authors; no proof is printed", **within),
+              note="fitted to semidefinite programs by its authors; no proof is printed", proved=False, **within),
 )
 accelerated_inexact_forward_backward.proves(
     Guarantee(suboptimality, lambda k, step, error, R: 2 * R**2 / ((1 - error**2) * step * k**2),
