@@ -204,7 +204,8 @@ def no_step_does_better(k, L, mu, nu, n):
 random_reshuffling.proves(
     Guarantee(sq_distance, reshuffled_square, cite(95, 3, "derived"), mode="expectation", relation="==",
               on=lambda rng: [Case(SignedQuadratics(n, 1.0, 0.5), np.ones(1), steps=20) for n in (4, 6)],
-              recipe=lambda a, share: dict(step=share / a), vary=dict(share=(0.1, 0.7)), control=with_replacement),
+              recipe=lambda a, share: dict(step=share / a), vary=dict(share=(0.1, 0.7)),
+              valid=lambda step, a: 0 < step * a < 1, control=with_replacement),
     Guarantee(best_error, reshuffling_floor, cite(95, 1, "derived", claim="constants"), **reshuffled,
               on=lambda rng: [on_grid(OneSided(n, mu=0.2), k) for n, k in ((4, 400), (8, 200), (12, 200))]),
     Guarantee(best_error, no_step_does_better, cite(95, 1, "Thm 3.1", claim="in K"), **reshuffled,
