@@ -28,7 +28,7 @@ NEGLIGIBLE = 1e-6  # multipliers below this share of the largest one are left ou
 @dataclass(frozen=True)
 class Proof:
     """``lines`` are the inequalities with their multipliers (matrices for LMIs), the heaviest conditions first; ``slack`` (n, n)
-    is the matrix of the squares that are left over; ``error`` what rounding may add to ``value``, relative to it."""
+    is the matrix of the squares that are left over; ``error`` what rounding may add to ``value``."""
 
     statement: str
     value: float
@@ -44,8 +44,8 @@ class Proof:
 
     @property
     def heading(self) -> str:
-        return (f"{self.statement} <= {self.value:.8g}, by {len(self.lines)} inequalities and {self.squares} squares "
-                f"(rounding: {self.error:.0e} of the value)")
+        return (f"{self.statement} <= {self.value:.8g}, by {_count(len(self.lines), 'inequality', 'inequalities')} and "
+                f"{_count(self.squares, 'square', 'squares')} (rounding may add {self.error:.0e})")
 
     def rows(self) -> list[tuple[str, str]]:
         """(multiplier, inequality) as texts."""
@@ -68,6 +68,10 @@ class Proof:
                 f"<th style='text-align:left'>inequality</th></tr></thead><tbody>{cells}</tbody></table>")
 
 
+def _count(n: int, one: str, more: str) -> str:
+    return f"{n} {one if n == 1 else more}"
+
+
 def readable(line: Multiplier) -> str:
     """"f: smoothness convexity (x*, x1)" for PEPit's "IC_f_smoothness_convexity(x*, x1)"."""
     found = re.fullmatch(r"IC_([a-zA-Z]+(?:_\d+)?)_(.+?)(\(.*\))?", line.label)
@@ -78,8 +82,8 @@ def readable(line: Multiplier) -> str:
 def proof_of(statement: str, pep: PEP, *, short: bool = True) -> Proof:
     """The multipliers of a solved program as a table; ValueError for one that has no value.
 
-    ``short`` drops inequalities as long as the rest still proves the same value, those between distant points and the lightest
-    first: multipliers are seldom unique, and the fewest lines are the ones a reader can follow.
+    ``short`` drops inequalities as long as the rest still proves the same value: those between distant points, then those of
+    a point with the one before it, then the lightest. Multipliers are seldom unique, and a chain of few lines can be followed.
     """
     program = _program_of(pep)
     fields, _, y = _solve(program, None, TOLERANCE)
@@ -90,14 +94,20 @@ def proof_of(statement: str, pep: PEP, *, short: bool = True) -> Proof:
     lines = [m for m in _multipliers(program, y) if not m.label.startswith("Performance metric")]
     heaviest = max((float(np.max(np.abs(m.value))) for m in lines), default=0.0)
     kept = tuple(m for m in lines if np.max(np.abs(m.value)) > NEGLIGIBLE * heaviest)
-    return Proof(statement, fields["dual_value"], fields["dual_error"], kept, fields["slack"])
+    known = max(abs(fields["value"]), abs(fields["dual_value"]), 1e-8 * program.natural)  # what errors are relative to
+    return Proof(statement, fields["dual_value"], fields["dual_error"] * known, kept, fields["slack"])
 
 
 def _shortened(program: _Program, fields: dict[str, Any], y: np.ndarray) -> tuple[dict[str, Any], _Program, np.ndarray]:
     """The program without the inequalities that its value does not need, and its solution."""
     allowed = fields["value"] + AGREEMENT * abs(fields["value"])
-    first, distant = program.equalities + program.metrics, _distant_constraints()
-    inequalities = sorted(range(first, len(program.rows)), key=lambda i: (program.rows[i][2] not in distant, y[i]))
+    first, distant, unusual = program.equalities + program.metrics, _distant_constraints(), _distant_constraints(forward=True)
+
+    def importance(i: int) -> tuple[int, float]:
+        identity = program.rows[i][2]
+        return -(identity in distant) - (identity in unusual), y[i]
+
+    inequalities = sorted(range(first, len(program.rows)), key=importance)
     for dropped in [program.rows[i] for i in inequalities]:
         without = program.restricted(np.array([row is not dropped for row in program.rows]))
         attempt, _, multipliers = _solve(without, None, TOLERANCE)

@@ -85,7 +85,8 @@ class WorstCase:
 
         declared = self.reading.declare()  # again: PEPit keeps one program at a time
         name_points(declared.problem, declared.iterates)
-        return proof_of(f"{self.measure} of {self.method} after {self.steps} steps", declared.pep, short=short)
+        statement = f"{self.measure} of {self.method} after {self.steps} step{'s' * (self.steps != 1)}"
+        return proof_of(statement, declared.pep, short=short)
 
     def __str__(self) -> str:
         what = f"{self.method}, {self.steps} steps, {self.measure}"

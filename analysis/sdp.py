@@ -451,8 +451,9 @@ def _interpolable() -> bool:
     return not shared and {type(f).__name__ for f in leaves} <= INTERPOLATION_CLASSES
 
 
-def _distant_constraints() -> set[int]:
-    """Identities of the class inequalities between two points that are neither neighbours nor optimal."""
+def _distant_constraints(*, forward: bool = False) -> set[int]:
+    """Identities of the class inequalities between two points that are neither neighbours nor optimal; with
+    ``forward`` also of those of a point with the one before it."""
     optimal = {id(triplet[0]) for f in Function.list_of_functions for triplet in f.list_of_stationary_points}
     distant = set()
     for function in Function.list_of_functions:
@@ -462,7 +463,7 @@ def _distant_constraints() -> set[int]:
             if table.shape == (len(points), len(points)):  # else: on one point, or against the optimum
                 distant |= {id(c) for (i, j), c in np.ndenumerate(table)
                             if isinstance(c, Constraint) and c.equality_or_inequality == "inequality"
-                            and abs(i - j) > 1 and not {points[i], points[j]} & optimal}
+                            and (j - i != 1 if forward else abs(i - j) > 1) and not {points[i], points[j]} & optimal}
     return distant
 
 

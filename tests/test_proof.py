@@ -19,7 +19,7 @@ def weights(proof):
     return {label: float(multiplier) for multiplier, label in proof.rows()}
 
 
-@pytest.mark.parametrize("N", [1, 4, 7])
+@pytest.mark.parametrize("N", [1, 3, 4, 7])
 def test_gradient_descent_is_proved_as_by_drori_and_teboulle(N):
     """Multipliers i / (2N + 1 - i) between neighbours, and their differences towards x* (Drori, Teboulle 2014, Thm 3.1)."""
     proof = worst_case(optlab.gradient_descent, SMOOTH, N, measure=suboptimality).proof()
@@ -59,7 +59,7 @@ def test_short_proofs_prove_the_same_with_fewer_lines(method, stated, options):
 def test_a_proof_is_a_table_everywhere(capsys, tmp_path):
     proof = worst_case(optlab.gradient_descent, SMOOTH, 1, measure=suboptimality).proof()
     text, page = str(proof), proof._repr_html_()
-    assert "f(x) - f* of gradient_descent after 1 steps <= 0.16666667, by 4 inequalities and 2 squares" in text
+    assert "f(x) - f* of gradient_descent after 1 step <= 0.16666667, by 4 inequalities and 2 squares" in text
     assert text.count("\n") == 4
     assert page.count("<tr>") == 5
     assert "f: smoothness convexity (x*, x0)" in page
