@@ -346,10 +346,12 @@ def worst_case_row(name: str, steps: int, runs: int) -> Iterable[Row]:
     from optlab.analysis.worst_case import worst_case
     from optlab.problems.assumptions import Convex, Smooth
 
-    def ours() -> float:
-        return worst_case(gradient_descent, (Smooth(1.0), Convex()), steps).value
+    values: dict[str, float] = {}
 
-    def peer() -> float:
+    def ours() -> None:
+        values["ours"] = worst_case(gradient_descent, (Smooth(1.0), Convex()), steps).value
+
+    def peer() -> None:
         pep = PEP()
         f = pep.declare_function(SmoothConvexFunction, L=1.0)
         x_star = f.stationary_point()
@@ -358,12 +360,12 @@ def worst_case_row(name: str, steps: int, runs: int) -> Iterable[Row]:
         for _ in range(steps):
             x = x - f.gradient(x)
         pep.set_performance_metric(f(x) - f(x_star))
-        return pep.solve(wrapper="cvxpy", solver=solver, verbose=0)
+        values["peer"] = pep.solve(wrapper="cvxpy", solver=solver, verbose=0)
 
     solver = "CLARABEL" if steps <= 20 else "SCS"  # PEPit's own choice, and the faster one for large programs
     a, b = timed(ours, peer, runs=runs)
     yield row(name, f"worst case of gradient descent, {steps} steps / PEPit + cvxpy + {solver}", a, b,
-              note=f"values {ours():.8g} and {peer():.8g}")
+              note=f"values {values['ours']:.8g} and {values['peer']:.8g}")
 
 
 @against("worst-case")
