@@ -147,7 +147,8 @@ def comparable_worst_case(verdict: Any) -> list[tuple[int, float]]:
     the same up to units. One k alone cannot tell.
     """
     here = {int(k): b for k, b in zip(verdict.curve.get("k", ()), verdict.curve.get("bound", ()), strict=True)}
-    both = [(w, here[w.steps]) for w in verdict.worst_case if w.steps in here and w.bound and np.isfinite(w.ratio)]
+    both = [(w, here[w.steps]) for w in verdict.worst_case
+            if w.steps in here and w.bound and np.isfinite([w.ratio, w.bound, here[w.steps]]).all()]
     factors = np.array([b / w.bound for w, b in both])
     if len(both) < 2 or not np.allclose(factors, factors[0], rtol=1e-6, atol=0):
         return []
@@ -175,7 +176,7 @@ def _logarithmic(y: np.ndarray) -> bool:
     """A logarithmic axis for values of one sign that span more than a decade and a half (rounding apart)."""
     top = np.max(np.abs(y), initial=0.0)
     positive = y[y > 0]
-    return len(positive) > 0 and bool(np.all(y >= -1e-12 * top)) and positive.max() / positive.min() > 30
+    return len(positive) > 0 and bool(np.all(y >= -1e-12 * top)) and positive.max() / 30 > positive.min()
 
 
 def _visible(y: np.ndarray, logarithmic: bool) -> np.ndarray:
@@ -185,7 +186,7 @@ def _visible(y: np.ndarray, logarithmic: bool) -> np.ndarray:
 def _clip(ax: Any, y: np.ndarray) -> None:
     """Keep diverged values from flattening the picture: at most 16 decades to either side of the median."""
     y = y[np.isfinite(y) & (y > 0)]
-    if y.max() / y.min() > 1e24:
+    if y.max() / 1e24 > y.min():
         middle = np.median(y)
         ax.set_ylim(max(y.min(), middle * 1e-16) / 3, min(y.max(), middle * 1e16) * 3)
 

@@ -283,3 +283,12 @@ def test_what_is_drawn_negated_says_so(tmp_path):
     atlas.write_atlas(verdicts, tmp_path)
     assert "−measured" in (tmp_path / "methods" / "gradient_flow.html").read_text()
     assert not negated(verify(gradient_descent, only="29.1", worst_case=False)[0])
+
+
+def test_numbers_at_the_edge_of_floating_point_are_drawn_without_a_warning():
+    """Infinite bounds compare with nothing; a curve down to denormal numbers is logarithmic."""
+    k = np.arange(6)
+    verdict = made(curve=dict(k=k, measured=np.array([1e10, 1.0, 1e-300, 1e-310, 5e-324, 5e-324]), bound=np.full(6, np.inf)),
+                   worst_case=(WorstCaseSeen(1, 1.0, np.inf, True), WorstCaseSeen(4, 1.0, np.inf, True)))
+    assert comparable_worst_case(verdict) == []
+    assert plot_verdict(verdict).get_yscale() != "linear"
