@@ -36,7 +36,7 @@ NONSMOOTH = (F.ConvexFunction, F.ConvexLipschitzFunction)
 
 
 def reduce_dimension(pep: PEP, certificate: Certificate, *, slack: float = 1e-6, rank_tol: float = 1e-4, rounds: int = 0,
-                     solver: str | None = None, tol: float = 1e-9) -> Certificate:
+                     solver: str | None = None, tol: float = 1e-9, unit: float = 1.0) -> Certificate:
     """A worst instance of low dimension: the same certificate and proof with new `gram`, values and `points`.
 
     Heuristic: among the instances whose metric is at least (1 - slack) times the worst case, take the one of
@@ -47,7 +47,7 @@ def reduce_dimension(pep: PEP, certificate: Certificate, *, slack: float = 1e-6,
     """
     if not certificate.status.has_value:
         raise ValueError(f"reduce_dimension: certificate is {certificate.status.value}, it holds no instance")
-    program = _program_of(pep)
+    program = replace(_program_of(pep), unit=unit)
     if Point.list_of_leaf_points != list(certificate.leaf_points):
         raise ValueError("reduce_dimension: the certificate is another PEP's, or this one's before it grew")
     floor = certificate.value - slack * abs(certificate.value)
@@ -187,7 +187,7 @@ def interpolated(s: Any, x0: Any, certificate: Certificate, name: str) -> tuple[
         raise SymbolicError("the worst instance is a runnable problem only where one convex function, or a sum of two, is read")
     if certificate.status is not Status.SOLVED:
         raise SymbolicError(f"there is no worst instance: the program ended {certificate.status.value}")
-    low = reduce_dimension(s.pep, certificate, slack=1e-7, rank_tol=1e-6)
+    low = reduce_dimension(s.pep, certificate, slack=1e-7, rank_tol=1e-6, unit=s.unit)
 
     def met(function: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Points and values relative to the solution's."""

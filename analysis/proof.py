@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -79,13 +79,13 @@ def readable(line: Multiplier) -> str:
     return label if line.kind == "inequality" else f"{label} [{line.kind}]"
 
 
-def proof_of(statement: str, pep: PEP, *, short: bool = True) -> Proof:
+def proof_of(statement: str, pep: PEP, *, short: bool = True, unit: float = 1.0) -> Proof:
     """The multipliers of a solved program as a table; ValueError for one that has no value.
 
     ``short`` drops inequalities as long as the rest still proves the same value: those between distant points, then those of
     a point with the one before it, then the lightest. Multipliers are seldom unique, and a chain of few lines can be followed.
     """
-    program = _program_of(pep)
+    program = replace(_program_of(pep), unit=unit)
     fields, _, y = _solve(program, None, TOLERANCE)
     if not fields["status"].has_value:
         raise ValueError(f"there is no proof: the program ended {fields['status'].value}")

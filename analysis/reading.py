@@ -73,7 +73,7 @@ class WorstCase:
             why = "its worst case is over its coins too" if self.reading.method.random else "it was read from a state of its own"
             raise SymbolicError(f"{self.method} has no worst instance that runs: {why}")
         declared = self.reading.declare()  # again: PEPit keeps one program at a time
-        return interpolated(declared.problem, declared.x0, solve_pep(declared.pep),
+        return interpolated(declared.problem, declared.x0, solve_pep(declared.pep, unit=declared.problem.unit),
                             f"worst instance of {self.method} at k = {self.steps}")
 
     def proof(self, *, short: bool = True) -> Any:
@@ -86,7 +86,7 @@ class WorstCase:
         declared = self.reading.declare()  # again: PEPit keeps one program at a time
         name_points(declared.problem, declared.iterates)
         statement = f"{self.measure} of {self.method} after {self.steps} step{'s' * (self.steps != 1)}"
-        return proof_of(statement, declared.pep, short=short)
+        return proof_of(statement, declared.pep, short=short, unit=declared.problem.unit)
 
     def __str__(self) -> str:
         what = f"{self.method}, {self.steps} steps, {self.measure}"

@@ -417,3 +417,7 @@ def test_units_of_the_problem_do_not_matter_to_the_solver():
     other = worst_case(method, (Smooth(25.0), StronglyConvex(1.0)), 12, measure=suboptimality)
     assert (one.status, other.status) == ("solved", "solved")
     assert other.value == pytest.approx(25 * one.value, rel=1e-5)
+    assert other.proof(short=False).value == pytest.approx(other.value, rel=1e-5)
+    problem, x0 = other.instance()
+    trace = optlab.run(method, problem, x0, 12, record=[suboptimality], **other.params)
+    assert trace["f(x) - f*"][-1] == pytest.approx(other.value, rel=1e-4)
