@@ -145,9 +145,6 @@ neumann_error = Measure(
 hypergradient_error = Measure(
     "||h - grad F(x)||", lambda problem, it: problem.norm(it.h - problem.grad(it.x)), r"\|h_k - \nabla F(x_k)\|",
     lambda problem, it: problem.norm(it.h) + problem.cross * problem.norm(_exact_v(problem, it)))
-lower_error = Measure(
-    "||y - y*(x)||", lambda problem, it: problem.norm(it.y - problem.solve_lower(it.x)), r"\|y_k - y^\star(x_k)\|",
-    lambda problem, it: problem.lower_L / problem.lower_mu * problem.norm(it.y))
 bias = Measure(
     "||grad L_lam(x) - grad F(x)||", lambda problem, it: problem.norm(it.h - problem.grad(it.x)),
     r"\|\nabla L_\lambda(x) - \nabla F(x)\|",

@@ -111,11 +111,6 @@ tracked = Measure(
 memory = Measure("||M||", lambda p, it: p.norm(it.e), r"\|M_k\|", lambda p, it: p.norm(it.e), symbolic=False)
 
 
-def lag(problem, it):
-    """mean_i ||g_i - grad f_i(x)||^2."""
-    return problem.sq(it.g - problem.grad(it.x)) / problem.n
-
-
 def weighted_lag(problem, it):
     """mean_i w_i ||g_i - grad f_i(x)/w_i||^2, w_i = L_i / mean L."""
     w = problem.L_i / problem.Lmean
